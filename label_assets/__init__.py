@@ -1,0 +1,1 @@
+"""Forward-looking market labels as a Dagster asset graph over ClickHouse."""
