@@ -1,0 +1,263 @@
+"""Every setting, typed, with units.
+
+Read from (first wins): arguments, the environment (`LABEL_ASSETS_*`, nested with `__`), the nearest
+`label_assets.toml` in the working directory or above it, the defaults below.
+
+Belongs here: settings and what makes one invalid. Does not belong here: anything that opens a file or a connection.
+"""
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from label_assets.catalog.granularities import GRANULARITIES, granularity, ladder
+from label_assets.catalog.instruments import DEFAULT_INSTRUMENTS, Instrument
+from label_assets.errors import SettingsError
+
+SETTINGS_FILE = "label_assets.toml"
+
+
+def parse_width(text: str) -> tuple[float, float]:
+    """Read "2 ATR" or "1 %": the multiple of ATR and the share of price, one of which is 0.
+
+    Raises:
+        ValueError: for anything else, or a width that is not positive.
+    """
+    match = re.fullmatch(r"\s*([0-9]*\.?[0-9]+)\s*(ATR|%)\s*", text, flags=re.IGNORECASE)
+    if match is None or float(match[1]) <= 0:
+        raise ValueError(f"found {text!r}; allowed is a positive multiple of ATR such as '2 ATR' or a share as '1 %'")
+    number = float(match[1])
+    return (0.0, number / 100) if match[2] == "%" else (number, 0.0)
+
+
+class LabelSettings(BaseModel):
+    """The numbers of LABELS.md that a user may change. Each enters the code version of the assets that use it.
+
+    Attributes:
+        atr_period: Candles in the mean of the true range.
+        minimum_coverage: Windows with a smaller share of their path bars are `gap` [1].
+        flat_return: A forward return of at most this magnitude has sign 0 [1].
+        clip_atr: Bound of `vol_scaled_return` [ATR].
+        barrier_width: Distance of the triple barrier from the entry: "2 ATR" or a share of price, "1 %".
+        profit_factor_cap: Largest `profit_factor` [1].
+        end_extremum_gap_cap: Largest `end_extremum_gap` [1].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    atr_period: int = Field(default=14, ge=2, le=200)
+    minimum_coverage: float = Field(default=0.8, gt=0, le=1)
+    flat_return: float = Field(default=0.0, ge=0, lt=1)
+    clip_atr: float = Field(default=10.0, gt=0)
+    barrier_width: str = "2 ATR"
+    profit_factor_cap: float = Field(default=100.0, gt=0)
+    end_extremum_gap_cap: float = Field(default=10.0, gt=0)
+
+    @field_validator("barrier_width")
+    @classmethod
+    def _width_is_readable(cls, text: str) -> str:
+        parse_width(text)
+        return text
+
+
+class SyntheticSettings(BaseModel):
+    """The synthetic market.
+
+    Attributes:
+        seed: Another seed is another market.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    seed: int = 7
+
+
+def _names(value: Any) -> Any:
+    return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
+
+
+class Settings(BaseSettings):
+    """All settings of one deployment.
+
+    Attributes:
+        home: Folder of the embedded servers, Dagster's home and charts. Default: `.label_assets` beside the settings
+            file, or in the working directory where there is none.
+        clickhouse_url: `http(s)://user:password@host:port`; unset means the embedded server.
+        database: ClickHouse database that holds every table.
+        redis_url: `redis://…`; unset means the embedded server.
+        postgres_url: Storage of Dagster, `postgresql+psycopg2://…`; unset means the embedded server.
+        source: Where raw candles come from.
+        landing_folder: Folder with one Parquet file or more for each instrument (source `landing`).
+        synthetic: The synthetic market (source `synthetic`).
+        instruments: Names or full declarations. A name of the default list brings what is known of it.
+        base_granularity: The granularity that is ingested; all coarser ones are resampled from it.
+        granularities: The granularities that get labels.
+        horizons: Horizons of the labels [candles].
+        session_open: Local time and zone at which a trading day begins.
+        first_month: First monthly partition, `YYYY-MM`.
+        labels: Numbers inside the definitions.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix="LABEL_ASSETS_", env_nested_delimiter="__", extra="forbid", frozen=True, populate_by_name=True
+    )
+
+    home: Path = Path(".label_assets")
+    clickhouse_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("CLICKHOUSE_URL", "LABEL_ASSETS_CLICKHOUSE_URL", "clickhouse_url")
+    )
+    database: str = Field(default="label_assets", pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,62}$")
+    redis_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("REDIS_URL", "LABEL_ASSETS_REDIS_URL", "redis_url")
+    )
+    postgres_url: str | None = Field(
+        default=None,
+        validation_alias=AliasChoices("DAGSTER_POSTGRES_URL", "LABEL_ASSETS_POSTGRES_URL", "postgres_url"),
+    )
+    source: Literal["synthetic", "landing"] = "synthetic"
+    landing_folder: Path | None = None
+    synthetic: SyntheticSettings = SyntheticSettings()
+    instruments: Annotated[tuple[Instrument, ...], NoDecode] = DEFAULT_INSTRUMENTS
+    base_granularity: str = "M15"
+    granularities: Annotated[tuple[str, ...], NoDecode] = ("H1", "H4", "D", "W")
+    horizons: Annotated[tuple[int, ...], NoDecode] = (6,)
+    session_open: str = "17:00 America/New_York"
+    first_month: str = Field(default="2020-01", pattern=r"^(19[9]\d|20[0-3]\d)-(0[1-9]|1[0-2])$")
+    labels: LabelSettings = LabelSettings()
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments, then the environment, then the nearest settings file."""
+        file = nearest_settings_file()
+        return (init_settings, env_settings, *([TomlConfigSettingsSource(settings_cls, file)] if file else []))
+
+    @field_validator("granularities", mode="before")
+    @classmethod
+    def _split_granularities(cls, value: Any) -> Any:
+        return _names(value)
+
+    @field_validator("horizons", mode="before")
+    @classmethod
+    def _split_horizons(cls, value: Any) -> Any:
+        return [value] if isinstance(value, int) else _names(value)
+
+    @field_validator("instruments", mode="before")
+    @classmethod
+    def _known_instruments(cls, value: Any) -> Any:
+        known = {instrument.name: instrument for instrument in DEFAULT_INSTRUMENTS}
+        value = _names(value)
+        if not isinstance(value, Sequence):
+            return value
+        return [known.get(item, {"name": item}) if isinstance(item, str) else item for item in value]
+
+    @field_validator("horizons")
+    @classmethod
+    def _horizons_in_range(cls, value: tuple[int, ...]) -> tuple[int, ...]:
+        if not value or any(not 1 <= horizon <= 100 for horizon in value):
+            raise ValueError(f"found {value}; allowed are 1 to 100 candles, at least one horizon")
+        return tuple(sorted(set(value)))
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        names = [instrument.name for instrument in self.instruments]
+        if not names or len(set(names)) != len(names):
+            raise ValueError(f"instruments: found {names}; allowed is at least one name, none twice")
+        order = list(GRANULARITIES)
+        granularity(self.base_granularity)
+        for name in self.granularities:
+            path = granularity(name).path
+            if path is None or order.index(path) < order.index(self.base_granularity):
+                raise ValueError(
+                    f"granularities: {name} is checked on {path or 'no finer granularity'}, which is finer than the "
+                    f"base {self.base_granularity}; allowed are those whose path granularity is the base or coarser"
+                )
+        if not self.granularities or len(set(self.granularities)) != len(self.granularities):
+            raise ValueError(f"granularities: found {self.granularities}; allowed is at least one, none twice")
+        if self.source == "landing" and self.landing_folder is None:
+            raise ValueError("source = landing needs landing_folder, the folder of the Parquet files")
+        return self
+
+    @property
+    def ladder(self) -> tuple[str, ...]:
+        """Names of the stored granularities, base first."""
+        order = list(GRANULARITIES)
+        coarsest = max(self.granularities, key=order.index)
+        return tuple(rung.name for rung in ladder(self.base_granularity, coarsest))
+
+    @property
+    def first_day(self) -> date:
+        """First day of the first monthly partition."""
+        return date.fromisoformat(f"{self.first_month}-01")
+
+    def instrument(self, name: str) -> Instrument:
+        """Look a configured instrument up.
+
+        Raises:
+            SettingsError: for a name that is not configured.
+        """
+        for instrument in self.instruments:
+            if instrument.name == name:
+                return instrument
+        raise SettingsError(
+            asked=f"instrument {name!r}",
+            found="it is not configured",
+            allowed=", ".join(instrument.name for instrument in self.instruments),
+            action=f"use one of these, or add it to `instruments` in {SETTINGS_FILE}",
+        )
+
+
+def nearest_settings_file(start: Path | None = None) -> Path | None:
+    """Find `label_assets.toml` in `start` (default: working directory) or the closest folder above it."""
+    folder = (start or Path.cwd()).resolve()
+    for candidate in (folder, *folder.parents):
+        if (candidate / SETTINGS_FILE).is_file():
+            return candidate / SETTINGS_FILE
+    return None
+
+
+def load_settings(**overrides: Any) -> Settings:
+    """Read the settings and make `home` and `landing_folder` absolute.
+
+    Raises:
+        SettingsError: naming each setting that cannot be used, with what was found.
+    """
+    try:
+        settings = Settings(**overrides)
+    except ValidationError as error:
+        problems = "; ".join(
+            f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg']}"
+            + (f" (found {problem['input']!r})" if problem["loc"] else "")
+            for problem in error.errors()
+        )
+        raise SettingsError(
+            asked="the settings",
+            found=problems,
+            allowed="the settings listed in docs/settings.md",
+            action=f"mend {nearest_settings_file() or SETTINGS_FILE} or the LABEL_ASSETS_… variable",
+        ) from error
+    file = nearest_settings_file()
+    root = file.parent if file else Path.cwd()
+    return settings.model_copy(
+        update={
+            "home": (root / settings.home.expanduser()).resolve(),
+            "landing_folder": settings.landing_folder and (root / settings.landing_folder.expanduser()).resolve(),
+        }
+    )
