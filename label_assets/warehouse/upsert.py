@@ -1,0 +1,219 @@
+"""The only way anything is written: make the rows of a scope be exactly what they should be.
+
+What should be is compared with what is. The changed rows and the tombstones of vanished rows go into one insert a
+year with one version, which is one part: readers of the view see all of it or nothing. An unchanged scope writes
+nothing, so every write may be repeated, and two writers with the same rows end in the same state as one.
+
+Belongs here: comparing and inserting. Does not belong here: connections (`warehouse.client`), DDL (`warehouse.schema`).
+"""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from label_assets.catalog.columns import Table
+from label_assets.errors import WarehouseError
+from label_assets.warehouse.schema import storage_name
+from label_assets.warehouse.statements import statement
+
+if TYPE_CHECKING:
+    from clickhouse_connect.driver.client import Client
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What an upsert owns: every row of one instrument that opens in [start_ts, end_ts).
+
+    Attributes:
+        instrument_id: The instrument.
+        start_ts: First open time [epoch s].
+        end_ts: End of the open times, not included [epoch s].
+    """
+
+    instrument_id: str
+    start_ts: int
+    end_ts: int
+
+    def years(self) -> list["Scope"]:
+        """The scope cut at the turns of years, where the storage partitions are cut too."""
+        cuts = [self.start_ts]
+        for year in range(datetime.fromtimestamp(self.start_ts, UTC).year + 1, 2106):
+            turn = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
+            if turn >= self.end_ts:
+                break
+            cuts.append(turn)
+        return [Scope(self.instrument_id, a, b) for a, b in zip(cuts, [*cuts[1:], self.end_ts], strict=True)]
+
+
+@dataclass(frozen=True)
+class UpsertResult:
+    """What an upsert did.
+
+    Attributes:
+        rows: Rows that the scope holds now.
+        rows_written: New or changed rows.
+        rows_unchanged: Rows that were there already.
+        rows_removed: Rows that vanished.
+        read_ms: Time to read what was there [ms].
+        write_ms: Time to compare and insert [ms].
+        written_ts: Open time of each row written [epoch s].
+        removed_ts: Open time of each row removed [epoch s].
+    """
+
+    rows: int = 0
+    rows_written: int = 0
+    rows_unchanged: int = 0
+    rows_removed: int = 0
+    read_ms: float = 0.0
+    write_ms: float = 0.0
+    written_ts: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32), repr=False, compare=False)
+    removed_ts: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32), repr=False, compare=False)
+
+    def __add__(self, other: "UpsertResult") -> "UpsertResult":
+        """Both together."""
+        return UpsertResult(
+            self.rows + other.rows,
+            self.rows_written + other.rows_written,
+            self.rows_unchanged + other.rows_unchanged,
+            self.rows_removed + other.rows_removed,
+            self.read_ms + other.read_ms,
+            self.write_ms + other.write_ms,
+            np.concatenate([self.written_ts, other.written_ts]),
+            np.concatenate([self.removed_ts, other.removed_ts]),
+        )
+
+
+Reader = Callable[["Client", Table, Scope], pa.Table]
+
+
+def upsert(client: "Client", table: Table, scope: Scope, rows: pa.Table, read: Reader) -> UpsertResult:
+    """Make the rows of a scope be exactly `rows`.
+
+    Args:
+        client: Connection to the database.
+        table: The table.
+        scope: What is owned. Stored rows inside it that `rows` does not hold are removed.
+        rows: What should be, in the table's wire schema, any order, no key twice, all inside the scope.
+        read: Gives what is stored in a scope.
+
+    Returns:
+        Counts and times over all years of the scope.
+
+    Raises:
+        WarehouseError: for rows outside the scope or a key that occurs twice; nothing was written.
+    """
+    rows = rows.cast(table.wire_schema()).combine_chunks()
+    ts = rows["ts"].to_numpy()
+    _refuse_strangers(table, scope, rows, ts)
+    result = UpsertResult()
+    for year in scope.years():
+        inside = (ts >= year.start_ts) & (ts < year.end_ts)
+        result += _upsert_year(client, table, year, rows if inside.all() else rows.filter(pa.array(inside)), read)
+    return result
+
+
+def _refuse_strangers(table: Table, scope: Scope, rows: pa.Table, ts: NDArray[np.uint32]) -> None:
+    outside = (ts < scope.start_ts) | (ts >= scope.end_ts)
+    others = pc.sum(pc.not_equal(rows["instrument_id"], scope.instrument_id)).as_py() or 0
+    if outside.any() or others:
+        raise WarehouseError(
+            asked=f"{rows.num_rows} rows of {table.name} for {scope}",
+            found=f"{int(outside.sum())} rows outside its time range and {others} of other instruments",
+            allowed="rows inside the scope",
+            action="report this: the asset computed more than it owns",
+        )
+
+
+def _upsert_year(client: "Client", table: Table, scope: Scope, rows: pa.Table, read: Reader) -> UpsertResult:
+    started = time.perf_counter()
+    stored = read(client, table, scope)
+    read_done = time.perf_counter()
+    changed, vanished = _difference(table, rows, stored)
+    if len(changed) or len(vanished):
+        _insert(client, table, scope, rows.take(pa.array(changed)), stored.take(pa.array(vanished)))
+    return UpsertResult(
+        rows=rows.num_rows,
+        rows_written=len(changed),
+        rows_unchanged=rows.num_rows - len(changed),
+        rows_removed=len(vanished),
+        read_ms=(read_done - started) * 1e3,
+        write_ms=(time.perf_counter() - read_done) * 1e3,
+        written_ts=rows["ts"].to_numpy()[changed],
+        removed_ts=stored["ts"].to_numpy()[vanished],
+    )
+
+
+def _difference(table: Table, rows: pa.Table, stored: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Indices of the rows to write and of the stored rows to remove."""
+    keys = _key_codes(table, rows, stored)
+    ours, theirs = keys[: rows.num_rows], keys[rows.num_rows :]
+    order = np.argsort(ours, kind="stable")
+    if (np.diff(ours[order]) == 0).any():
+        twice = rows.take(pa.array(order[1:][np.diff(ours[order]) == 0][:1])).select(table.key_names).to_pylist()[0]
+        raise WarehouseError(
+            asked=f"{rows.num_rows} rows of {table.name}",
+            found=f"a key that occurs twice: {twice}",
+            allowed="each key once",
+            action="remove the duplicate before writing; nothing was written",
+        )
+    if not stored.num_rows:
+        return order, np.empty(0, np.int64)
+    place = np.searchsorted(ours[order], theirs)
+    present = np.zeros(len(theirs), bool)
+    inside = place < len(ours)
+    present[inside] = ours[order][place[inside]] == theirs[inside]
+    match = order[place[present]]
+    same = _equal_rows(table, rows.take(pa.array(match)), stored.filter(pa.array(present)))
+    write = np.ones(rows.num_rows, bool)
+    write[match[same]] = False
+    return order[write[order]], np.flatnonzero(~present)
+
+
+def _key_codes(table: Table, rows: pa.Table, stored: pa.Table) -> NDArray[np.int64]:
+    """One integer a row of both tables that is equal where, and ordered as, the keys are."""
+    codes = np.zeros(rows.num_rows + stored.num_rows, np.int64)
+    for name in table.key_names[1:]:  # the scope holds one instrument
+        both = pa.chunked_array([*rows[name].chunks, *stored[name].chunks], type=rows[name].type)
+        encoded = both.combine_chunks().dictionary_encode()
+        rank = np.argsort(np.argsort(encoded.dictionary.to_numpy(zero_copy_only=False)))
+        codes = codes * max(1, len(rank)) + rank[encoded.indices.to_numpy()]
+    return codes
+
+
+def _equal_rows(table: Table, left: pa.Table, right: pa.Table) -> NDArray[np.bool_]:
+    same = np.ones(left.num_rows, bool)
+    for column in table.columns:
+        if column.name in table.uncompared:
+            continue
+        a, b = left[column.name], right[column.name]
+        equal = pc.fill_null(pc.equal(a, b), False)  # noqa: FBT003 - pyarrow's signature
+        if column.nullable:
+            equal = pc.or_(equal, pc.and_(pc.is_null(a), pc.is_null(b)))
+        same &= equal.to_numpy(zero_copy_only=False)
+    return same
+
+
+def _insert(client: "Client", table: Table, scope: Scope, changed: pa.Table, vanished: pa.Table) -> None:
+    newest = client.query(
+        statement("read_newest_version"),
+        parameters={
+            "table": storage_name(table),
+            "instrument": scope.instrument_id,
+            "start": scope.start_ts,
+            "end": scope.end_ts,
+        },
+    ).first_item["version"]
+    version = max(time.time_ns() // 1_000, int(newest) + 1)  # a clock that was set back must not lose to old rows
+    both = pa.concat_tables([changed, vanished])
+    deleted = np.zeros(both.num_rows, np.uint8)
+    deleted[changed.num_rows :] = 1
+    both = both.append_column("version", pa.array(np.full(both.num_rows, version, np.uint64)))
+    both = both.append_column("is_deleted", pa.array(deleted))
+    client.insert_arrow(storage_name(table), both.combine_chunks())
