@@ -1,0 +1,130 @@
+"""Assets path_windows, one for each family of labels, and labels."""
+
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+
+from label_assets.assets.metadata import Written, column_schema, report
+from label_assets.assets.partitions import BACKFILL_POLICY, MonthRun, forward_mapping, month_runs
+from label_assets.assets.resources import now_ts
+from label_assets.catalog.columns import Table
+from label_assets.catalog.families import FAMILIES, LABELS
+from label_assets.catalog.tables import PATH_WINDOWS, WINDOW_STATUS
+from label_assets.compute.inputs import MarketReader
+from label_assets.compute.labels import label_rows
+from label_assets.settings import Settings
+from label_assets.warehouse.client import Warehouse
+from label_assets.warehouse.upsert import Scope
+
+_OPEN = WINDOW_STATUS.index("open")
+
+
+def write_computed(
+    settings: Settings, warehouse: Warehouse, reader: MarketReader, table: Table, months: MonthRun
+) -> Written:
+    """Compute one table for a run of months, every configured granularity and horizon, and upsert it."""
+    from label_assets.compute.families import compute_rows  # noqa: PLC0415 - numba: a second no other process needs
+
+    started = time.perf_counter()
+    computed = [
+        compute_rows(
+            table,
+            reader.slice(months.instrument_id, granularity, months.start_ts, months.end_ts),
+            horizon,
+            settings.labels,
+        )
+        for granularity in settings.granularities
+        for horizon in settings.horizons
+    ]
+    rows = pa.concat_tables([part.rows for part in computed])
+    is_open = np.concatenate([part.is_open for part in computed])
+    compute_ms = (time.perf_counter() - started) * 1e3
+    result = warehouse.upsert(table, Scope(months.instrument_id, months.start_ts, months.end_ts), rows)
+    ts = rows["ts"].to_numpy()
+    return Written(months, result, ts, ts[is_open], compute_ms, {})
+
+
+def write_labels(warehouse: Warehouse, label_version: str, months: MonthRun) -> Written:
+    """Join path windows and families for a run of months and upsert the wide table."""
+    started = time.perf_counter()
+    scope = Scope(months.instrument_id, months.start_ts, months.end_ts)
+    rows = label_rows(warehouse, scope, label_version, now_ts())
+    compute_ms = (time.perf_counter() - started) * 1e3
+    result = warehouse.upsert(LABELS, scope, rows)
+    ts = rows["ts"].to_numpy()
+    return Written(months, result, ts, ts[rows["window_status"].to_numpy() == _OPEN], compute_ms, {})
+
+
+def _computed_asset(
+    settings: Settings,
+    partitions_def: dg.PartitionsDefinition,
+    table: Table,
+    code_version: str,
+    details: dict[str, Any],
+) -> dg.AssetsDefinition:
+    @dg.asset(
+        name=table.name,
+        partitions_def=partitions_def,
+        backfill_policy=BACKFILL_POLICY,
+        code_version=code_version,
+        kinds={"clickhouse", "numba"},
+        metadata={"dagster/column_schema": column_schema(table), "dagster/table_name": table.name},
+        **details,
+    )
+    def computed(
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        reader: dg.ResourceParam[MarketReader],
+    ) -> dg.MaterializeResult[Any]:
+        for months in month_runs(context.partition_keys):
+            report(context, write_computed(settings, warehouse, reader, table, months))
+        return dg.MaterializeResult()
+
+    return computed
+
+
+def label_assets(
+    settings: Settings, partitions_def: dg.PartitionsDefinition, versions: dict[str, str]
+) -> Sequence[dg.AssetsDefinition]:
+    """The assets path_windows, one for each family, and labels."""
+    forward = dg.AssetDep("candles", partition_mapping=forward_mapping(settings))
+    windows = _computed_asset(
+        settings,
+        partitions_def,
+        PATH_WINDOWS,
+        versions["path_windows"],
+        {"deps": [forward], "group_name": "windows", "description": PATH_WINDOWS.sentence},
+    )
+    families = [
+        _computed_asset(
+            settings,
+            partitions_def,
+            family.table,
+            versions[family.name],
+            {"deps": ["path_windows"], "group_name": "labels", "description": family.summary},
+        )
+        for family in FAMILIES
+    ]
+
+    @dg.asset(
+        partitions_def=partitions_def,
+        backfill_policy=BACKFILL_POLICY,
+        code_version=versions["labels"],
+        deps=[family.name for family in FAMILIES],
+        group_name="labels",
+        kinds={"clickhouse"},
+        description=LABELS.sentence + " The table to query and to train on.",
+        metadata={"dagster/column_schema": column_schema(LABELS), "dagster/table_name": "labels"},
+    )
+    def labels(
+        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
+    ) -> dg.MaterializeResult[Any]:
+        for months in month_runs(context.partition_keys):
+            report(context, write_labels(warehouse, versions["labels"], months))
+        return dg.MaterializeResult()
+
+    return [windows, *families, labels]

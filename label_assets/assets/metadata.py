@@ -1,0 +1,95 @@
+"""What a materialization tells: counts for each partition, times for the run, one line in the log for each instrument.
+
+Belongs here: names and shapes of metadata. Does not belong here: what is counted.
+"""
+
+from typing import Any, NamedTuple
+
+import dagster as dg
+import numpy as np
+from numpy.typing import NDArray
+
+from label_assets.assets.partitions import MonthRun, month_start
+from label_assets.catalog.columns import Table
+from label_assets.warehouse.schema import column_comment, column_type
+from label_assets.warehouse.upsert import UpsertResult
+
+
+class Written(NamedTuple):
+    """What one asset did for one run of months.
+
+    Attributes:
+        months: The months.
+        result: Counts of the upsert.
+        ts: Open time of each row that the scope holds now [epoch s].
+        open_ts: Open time of each row whose window is open [epoch s].
+        compute_ms: Time between reading and writing [ms].
+        extra: Further metadata, the same for every partition.
+    """
+
+    months: MonthRun
+    result: UpsertResult
+    ts: NDArray[np.uint32]
+    open_ts: NDArray[np.uint32]
+    compute_ms: float
+    extra: dict[str, Any]
+
+
+def column_schema(table: Table) -> dg.TableSchema:
+    """The table's columns as the Dagster UI shows them."""
+    return dg.TableSchema(
+        columns=[
+            dg.TableColumn(
+                name=column.name,
+                type=column_type(column),
+                description=column_comment(column),
+                constraints=dg.TableColumnConstraints(nullable=column.nullable),
+            )
+            for column in table.all_columns
+        ]
+    )
+
+
+def _per_month(ts: NDArray[np.uint32], months: MonthRun) -> list[int]:
+    """Rows in each month. Rows before the first month (buckets that straddle its start) count to the first."""
+    borders = [month_start(month) for month in months.months[1:]]
+    counts = np.bincount(np.searchsorted(borders, ts, side="right"), minlength=len(months.months))
+    return [int(count) for count in counts]
+
+
+def report(context: dg.AssetExecutionContext, written: Written) -> None:
+    """Attach metadata to each partition of a run of months and log one line."""
+    months, result = written.months, written.result
+    total_ms = result.read_ms + written.compute_ms + result.write_ms
+    rate = round(result.rows / (total_ms / 1e3)) if total_ms > 0 else 0
+    counts = zip(
+        months.keys,
+        _per_month(written.ts, months),
+        _per_month(written.open_ts, months),
+        _per_month(result.written_ts, months),
+        _per_month(result.removed_ts, months),
+        strict=True,
+    )
+    for key, rows, pending, rows_written, rows_removed in counts:
+        context.add_asset_metadata(
+            {
+                "dagster/partition_row_count": rows,
+                "rows": rows,
+                "pending": pending,
+                "rows_written": rows_written,
+                "rows_unchanged": max(0, rows - rows_written),
+                "rows_removed": rows_removed,
+                "run_read_ms": round(result.read_ms, 1),
+                "run_compute_ms": round(written.compute_ms, 1),
+                "run_write_ms": round(result.write_ms, 1),
+                "run_rows_per_second": rate,
+                **written.extra,
+            },
+            partition_key=key,
+        )
+    context.log.info(
+        f"{months.instrument_id} {months.first_month}..{months.last_month}: {result.rows} rows, "
+        f"{result.rows_written} written, {result.rows_unchanged} unchanged, {result.rows_removed} removed, "
+        f"{len(written.open_ts)} open; read {result.read_ms:.0f} ms, compute {written.compute_ms:.0f} ms, "
+        f"write {result.write_ms:.0f} ms"
+    )

@@ -1,0 +1,133 @@
+"""Partitions of every asset, and what a run's partition keys mean in time.
+
+Belongs here: instrument × month, the mapping that looks forward, runs of months. Does not belong here: how far a
+window reaches (`compute.reach`).
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import dagster as dg
+
+from label_assets.compute.reach import forward_months
+from label_assets.settings import Settings
+
+INSTRUMENT_DIMENSION = "instrument"
+MONTH_DIMENSION = "month"
+MONTH_FORMAT = "%Y-%m"
+
+MAX_PARTITIONS_PER_RUN = 600
+"""At least the months of one instrument's history (50 years), so that a full backfill is one run an instrument."""
+
+BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=MAX_PARTITIONS_PER_RUN)
+"""One object for all assets: whole chains share one run."""
+
+
+def partitions(settings: Settings) -> dg.MultiPartitionsDefinition:
+    """Instrument × month; the running month exists."""
+    return dg.MultiPartitionsDefinition(
+        {
+            INSTRUMENT_DIMENSION: dg.StaticPartitionsDefinition([item.name for item in settings.instruments]),
+            MONTH_DIMENSION: dg.MonthlyPartitionsDefinition(
+                start_date=settings.first_month, fmt=MONTH_FORMAT, end_offset=1
+            ),
+        }
+    )
+
+
+def forward_mapping(settings: Settings) -> dg.MultiPartitionMapping:
+    """Month m of the child depends on months m .. m + reach of the parent: windows end in later months."""
+    return dg.MultiPartitionMapping(
+        {
+            INSTRUMENT_DIMENSION: dg.DimensionPartitionMapping(INSTRUMENT_DIMENSION, dg.IdentityPartitionMapping()),
+            MONTH_DIMENSION: dg.DimensionPartitionMapping(
+                MONTH_DIMENSION,
+                dg.TimeWindowPartitionMapping(
+                    start_offset=0, end_offset=forward_months(settings), allow_nonexistent_upstream_partitions=True
+                ),
+            ),
+        }
+    )
+
+
+def partition_key(instrument_id: str, month: str) -> str:
+    """Key of one partition as Dagster writes it: dimensions in the order of their names."""
+    return str(dg.MultiPartitionKey({INSTRUMENT_DIMENSION: instrument_id, MONTH_DIMENSION: month}))
+
+
+def month_start(month: str) -> int:
+    """Epoch second at which a month `YYYY-MM` begins, UTC."""
+    return int(datetime.strptime(month, MONTH_FORMAT).replace(tzinfo=UTC).timestamp())
+
+
+def next_month(month: str) -> str:
+    """The month after `YYYY-MM`."""
+    year, number = int(month[:4]), int(month[5:])
+    return f"{year + number // 12:04d}-{number % 12 + 1:02d}"
+
+
+def months_between(first: str, last: str) -> list[str]:
+    """Months from `first` to `last`, both included."""
+    months = []
+    month = first
+    while month <= last:
+        months.append(month)
+        month = next_month(month)
+    return months
+
+
+@dataclass(frozen=True)
+class MonthRun:
+    """Successive months of one instrument, which are read, computed and written together.
+
+    Attributes:
+        instrument_id: The instrument.
+        first_month: First month, `YYYY-MM`.
+        last_month: Last month, included.
+    """
+
+    instrument_id: str
+    first_month: str
+    last_month: str
+
+    @property
+    def start_ts(self) -> int:
+        """First open time [epoch s]."""
+        return month_start(self.first_month)
+
+    @property
+    def end_ts(self) -> int:
+        """End of the open times, not included [epoch s]."""
+        return month_start(next_month(self.last_month))
+
+    @property
+    def months(self) -> list[str]:
+        """Its months, in order."""
+        return months_between(self.first_month, self.last_month)
+
+    @property
+    def keys(self) -> list[str]:
+        """Its partition keys, in order."""
+        return [partition_key(self.instrument_id, month) for month in self.months]
+
+
+def month_runs(partition_keys: Iterable[str]) -> list[MonthRun]:
+    """Group partition keys, any mix of instruments and months, into runs of successive months.
+
+    Args:
+        partition_keys: Keys `INSTRUMENT|YYYY-MM`.
+
+    Returns:
+        Runs ordered by instrument and month.
+    """
+    pairs = sorted(
+        {(key.rsplit("|", 1)[0], key.rsplit("|", 1)[1]) for key in (str(item) for item in partition_keys)}
+    )
+    runs: list[MonthRun] = []
+    for instrument_id, month in pairs:
+        if runs and runs[-1].instrument_id == instrument_id and next_month(runs[-1].last_month) == month:
+            runs[-1] = MonthRun(instrument_id, runs[-1].first_month, month)
+        else:
+            runs.append(MonthRun(instrument_id, month, month))
+    return runs

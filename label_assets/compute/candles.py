@@ -1,0 +1,114 @@
+"""Candles of a source and of the ladder as rows.
+
+Belongs here: which rows a range of months owns. Does not belong here: resampling (`market.resampling`), reading files
+(`sources`).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import pyarrow as pa
+
+from label_assets.catalog.tables import CANDLES, RAW_CANDLES, REJECTED_CANDLES
+from label_assets.compute.rows import candles_from_rows, rows_from_arrays
+from label_assets.kernels.arrays import Candles
+from label_assets.market.calendar import SessionCalendar
+from label_assets.market.resampling import ladder
+from label_assets.sources.batch import CandleBatch, RejectedCandle
+from label_assets.warehouse.client import Warehouse
+from label_assets.warehouse.upsert import Scope
+
+
+class OwnedRows(NamedTuple):
+    """Rows and the scope that holds exactly them."""
+
+    scope: Scope
+    rows: pa.Table
+
+
+def raw_rows(batch: CandleBatch, stored: pa.Table) -> OwnedRows | None:
+    """What `raw_candles` should hold after a batch.
+
+    A batch speaks for the time from its first to its last row and for nothing outside: a file that ends early removes
+    nothing behind its end. Where it has only a rejected row, the candle that was stored before stays.
+
+    Args:
+        batch: What the source has.
+        stored: Rows of `raw_candles` now, in the wire schema.
+
+    Returns:
+        None for a batch without a row.
+    """
+    rejected = np.array([candle.ts for candle in batch.rejected], np.int64)
+    stamps = np.concatenate([batch.candles.ts, rejected])
+    if not len(stamps):
+        return None
+    scope = Scope(batch.instrument, int(stamps.min()), int(stamps.max()) + 1)
+    constants = {"instrument_id": batch.instrument, "granularity": batch.granularity}
+    rows = rows_from_arrays(
+        RAW_CANDLES, constants, batch.candles._asdict(), np.ones(len(batch.candles.ts), bool)
+    )
+    stored_ts = stored["ts"].to_numpy().astype(np.int64)
+    kept = np.isin(stored_ts, rejected) & ~np.isin(stored_ts, batch.candles.ts)
+    return OwnedRows(scope, pa.concat_tables([rows, stored.filter(pa.array(kept))]))
+
+
+def rejected_rows(instrument_id: str, rejected: Sequence[RejectedCandle]) -> pa.Table:
+    """Rows of `rejected_candles` in the wire schema."""
+    schema = REJECTED_CANDLES.wire_schema()
+    columns = [
+        pa.array(
+            [instrument_id if name == "instrument_id" else getattr(candle, name) for candle in rejected],
+            type=schema.field(name).type,
+        )
+        for name in schema.names
+    ]
+    return pa.Table.from_arrays(columns, schema=schema)
+
+
+def candle_rows(
+    warehouse: Warehouse,
+    calendar: SessionCalendar,
+    instrument_id: str,
+    granularities: Sequence[str],
+    time_range: tuple[int, int],
+) -> OwnedRows:
+    """Rows of `candles` of a range of months: the base and every coarser granularity, from `raw_candles`.
+
+    A bucket belongs to the month in which it opens. One that straddles the start of the range needs base candles of
+    the range, so those buckets are made again: the scope begins at the open of the coarsest bucket that holds the
+    start.
+
+    Args:
+        warehouse: Where raw candles are.
+        calendar: Trading session.
+        instrument_id: The instrument.
+        granularities: Stored granularities, base first, coarsest last.
+        time_range: Start and end of the open times [epoch s], end not included.
+
+    Returns:
+        Rows in the wire schema, granularity by granularity, and their scope.
+    """
+    base, coarsest = granularities[0], granularities[-1]
+    start_ts, end_ts = time_range
+    first = int(calendar.bucket_open(np.array([start_ts]), coarsest)[0])
+    last_open = calendar.bucket_open(np.array([end_ts - 1]), coarsest)
+    raw = warehouse.query(
+        "read_raw_candles_between",
+        instrument=instrument_id,
+        granularity=base,
+        start=first,
+        end=int(calendar.bucket_close(last_open, coarsest)[0]),
+    )
+    close_ts = calendar.bucket_close(raw["ts"].to_numpy().astype(np.int64), base)
+    raw = raw.append_column("close_ts", pa.array(close_ts))
+    base_candles = candles_from_rows(raw)
+    rungs: dict[str, Candles] = {base: base_candles, **ladder(base_candles, base, calendar)}
+    rows = []
+    for name in granularities:
+        candles = rungs[name]
+        inside = (candles.ts >= first) & (candles.ts < end_ts)
+        constants = {"instrument_id": instrument_id, "granularity": name}
+        rows.append(rows_from_arrays(CANDLES, constants, candles._asdict(), inside))
+    return OwnedRows(Scope(instrument_id, first, end_ts), pa.concat_tables(rows))

@@ -1,0 +1,120 @@
+"""Which kernel makes which table, with which settings.
+
+Belongs here: the wiring of kernels to settings, one function a family. Does not belong here: formulas (`kernels`),
+columns (`catalog.families`).
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from label_assets.catalog.columns import Table
+from label_assets.catalog.families import FAMILIES
+from label_assets.catalog.granularities import granularity
+from label_assets.catalog.tables import PATH_WINDOWS
+from label_assets.compute.inputs import MarketSlice
+from label_assets.compute.rows import rows_from_arrays
+from label_assets.kernels.barriers import BarrierWidth, barriers
+from label_assets.kernels.excursions import excursions
+from label_assets.kernels.path_shape import path_shape
+from label_assets.kernels.returns import ReturnParameters, returns
+from label_assets.kernels.volatility import volatility
+from label_assets.kernels.windows import OPEN, WindowParameters, Windows, path_windows
+from label_assets.settings import LabelSettings, parse_width
+
+
+class _Inputs(NamedTuple):
+    """What every family is computed from."""
+
+    market: MarketSlice
+    windows: Windows
+    horizon: int
+    labels: LabelSettings
+
+
+def _returns(inputs: _Inputs) -> Any:
+    sample = granularity(inputs.market.granularity).quantile_sample
+    parameters = ReturnParameters(
+        horizon=inputs.horizon,
+        flat_return=inputs.labels.flat_return,
+        clip_atr=inputs.labels.clip_atr,
+        quantile_sample=sample,
+        quantile_minimum=min(100, sample // 2),
+    )
+    return returns(inputs.windows, parameters)
+
+
+def _barriers(inputs: _Inputs) -> Any:
+    width = parse_width(inputs.labels.barrier_width)
+    return barriers(inputs.market.path, inputs.windows, BarrierWidth(*width))
+
+
+def _excursions(inputs: _Inputs) -> Any:
+    return excursions(inputs.market.path, inputs.windows, inputs.labels.profit_factor_cap)
+
+
+def _volatility(inputs: _Inputs) -> Any:
+    return volatility(inputs.market.candles, inputs.market.path, inputs.windows, inputs.horizon)
+
+
+def _path_shape(inputs: _Inputs) -> Any:
+    return path_shape(inputs.market.path, inputs.windows, inputs.labels.end_extremum_gap_cap)
+
+
+_KERNELS: dict[str, Callable[[_Inputs], Any]] = {
+    "path_windows": lambda inputs: inputs.windows,
+    "returns": _returns,
+    "barriers": _barriers,
+    "excursions": _excursions,
+    "volatility": _volatility,
+    "path_shape": _path_shape,
+}
+
+COMPUTED_TABLES: tuple[Table, ...] = (PATH_WINDOWS, *(family.table for family in FAMILIES))
+"""Tables with one row for each labelled candle and horizon that a kernel makes."""
+
+
+def window_parameters(labels: LabelSettings, granularity_name: str, horizon: int) -> WindowParameters:
+    """Parameters of the path windows of one granularity and horizon."""
+    rung = granularity(granularity_name)
+    return WindowParameters(
+        horizon=horizon,
+        bars_per_bar=rung.bars_per_bar,
+        gap_limit_s=rung.gap_limit_s,
+        minimum_coverage=labels.minimum_coverage,
+        atr_period=labels.atr_period,
+    )
+
+
+class ComputedRows(NamedTuple):
+    """Rows of a computed table, and which of them the future will still change.
+
+    Attributes:
+        rows: Rows in the wire schema, in time order.
+        is_open: For each row whether its window is open.
+    """
+
+    rows: pa.Table
+    is_open: NDArray[np.bool_]
+
+
+def compute_rows(table: Table, market: MarketSlice, horizon: int, labels: LabelSettings) -> ComputedRows:
+    """Rows of one computed table for the rows of a slice and one horizon.
+
+    Args:
+        table: One of `COMPUTED_TABLES`.
+        market: Candles with look-back and look-ahead.
+        horizon: Horizon [candles].
+        labels: Numbers of the definitions.
+
+    Returns:
+        One row for each candle that opens inside the slice's range.
+    """
+    windows = path_windows(market.candles, market.path, window_parameters(labels, market.granularity, horizon))
+    arrays = _KERNELS[table.name](_Inputs(market, windows, horizon, labels))._asdict()
+    constants = {"instrument_id": market.instrument_id, "granularity": market.granularity, "horizon": horizon}
+    rows = rows_from_arrays(table, constants, {"ts": market.candles.ts, **arrays}, market.inside)
+    return ComputedRows(rows, windows.window_status[market.inside] == OPEN)

@@ -1,0 +1,91 @@
+"""Between arrays and Arrow rows, by the catalogue.
+
+Belongs here: conversions. Does not belong here: arithmetic on prices (`kernels`), statements (`warehouse`).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from label_assets.catalog.columns import Column, ColumnType, Table
+from label_assets.errors import CatalogError
+from label_assets.kernels.arrays import NULL_INT, Candles
+
+
+def candles_from_rows(rows: pa.Table) -> Candles:
+    """Candles from rows with the columns of `Candles`, times as epoch seconds."""
+    times = [rows[name].to_numpy().astype(np.int64) for name in ("ts", "close_ts")]
+    prices = [rows[name].to_numpy().astype(np.float64) for name in ("open", "high", "low", "close", "volume")]
+    return Candles(*times, *prices)
+
+
+def _wire_array(column: Column, values: NDArray[Any]) -> pa.Array:
+    if values.dtype.kind == "f":
+        mask = np.isnan(values)
+    elif values.dtype.kind == "i":
+        mask = values == NULL_INT
+    else:
+        mask = np.zeros(len(values), bool)
+    if mask.any() and not column.nullable:
+        raise CatalogError(
+            asked=f"{len(values)} values of column {column.name}",
+            found=f"{int(mask.sum())} of them NULL",
+            allowed="no NULL, says the catalogue",
+            action="report this: the kernel and the catalogue disagree",
+        )
+    if column.type.wire in {pa.float32(), pa.float64()}:
+        converted = values.astype(column.type.wire.to_pandas_dtype())
+    else:
+        converted = np.where(mask, 0, values).astype(column.type.wire.to_pandas_dtype())
+        if (converted[~mask] != values[~mask]).any():
+            raise CatalogError(
+                asked=f"column {column.name} as {column.type.name}",
+                found=f"values from {values[~mask].min()} to {values[~mask].max()}",
+                allowed=f"what {column.type.wire} holds",
+                action="widen the column's type in the catalogue",
+            )
+    return pa.array(converted, mask=mask) if column.nullable else pa.array(converted)
+
+
+def rows_from_arrays(
+    table: Table, constants: Mapping[str, str | int], arrays: Mapping[str, NDArray[Any]], inside: NDArray[np.bool_]
+) -> pa.Table:
+    """Rows of a table in its wire schema.
+
+    Args:
+        table: The table.
+        constants: Columns that have one value in all rows, such as instrument_id.
+        arrays: The other columns; a float NaN and an integer NULL_INT are NULL.
+        inside: Which elements of the arrays become rows.
+
+    Returns:
+        As many rows as `inside` is true, in the order of the arrays.
+
+    Raises:
+        CatalogError: for NULL where the catalogue has none, or a value that the column cannot hold.
+    """
+    count = int(inside.sum())
+    columns = []
+    for column in table.all_columns:
+        if column.name in constants:
+            columns.append(pa.repeat(pa.scalar(constants[column.name], column.type.wire), count))
+        else:
+            columns.append(_wire_array(column, np.asarray(arrays[column.name])[inside]))
+    return pa.Table.from_arrays(columns, schema=table.wire_schema())
+
+
+def to_public(table: Table, rows: pa.Table) -> pa.Table:
+    """Wire rows as people get them: times with their zone, enumerations as their names, booleans as booleans."""
+    columns = []
+    for column in table.all_columns:
+        values = rows[column.name].combine_chunks()
+        if column.type is ColumnType.ENUM:
+            columns.append(pa.DictionaryArray.from_arrays(values, pa.array(column.values)).cast(pa.string()))
+        elif column.type is ColumnType.TIME:
+            columns.append(values.cast(pa.int64()).cast(column.type.arrow))
+        else:
+            columns.append(values.cast(column.type.arrow))
+    return pa.Table.from_arrays(columns, schema=table.arrow_schema())

@@ -1,0 +1,45 @@
+"""Code versions: what changes when a definition or a setting that enters values changes.
+
+Belongs here: hashes over the catalogue and the settings. Does not belong here: what Dagster does with them (`assets`).
+"""
+
+import hashlib
+import json
+from functools import reduce
+from typing import Any
+
+from label_assets.catalog.families import FAMILIES, LABELS
+from label_assets.settings import Settings
+
+CANDLES_VERSION = 1
+WINDOWS_VERSION = 1
+
+CANDLE_PARAMETERS = ("base_granularity", "session_open")
+ROW_PARAMETERS = (*CANDLE_PARAMETERS, "granularities", "horizons")
+WINDOW_PARAMETERS = (*ROW_PARAMETERS, "labels.atr_period", "labels.minimum_coverage")
+
+
+def _value(settings: Settings, dotted: str) -> Any:
+    return reduce(getattr, dotted.split("."), settings)
+
+
+def _digest(version: object, values: dict[str, Any]) -> str:
+    text = json.dumps([version, values], sort_keys=True, default=str)
+    return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
+
+
+def code_versions(settings: Settings) -> dict[str, str]:
+    """Code version of every asset by name: the definition's number and a hash of the settings that enter its values."""
+
+    def version(number: int, parameters: tuple[str, ...]) -> str:
+        return f"{number}-{_digest(number, {name: _value(settings, name) for name in parameters})}"
+
+    versions = {
+        "raw_candles": version(CANDLES_VERSION, ("base_granularity",)),
+        "candles": version(CANDLES_VERSION, CANDLE_PARAMETERS),
+        "path_windows": version(WINDOWS_VERSION, WINDOW_PARAMETERS),
+    }
+    for family in FAMILIES:
+        versions[family.name] = version(family.version, (*ROW_PARAMETERS, *family.parameters))
+    versions["labels"] = f"{WINDOWS_VERSION}-{_digest(LABELS.names, dict(versions))}"
+    return versions

@@ -1,0 +1,45 @@
+"""What Dagster loads: the only place where assets, checks and resources meet.
+
+Run it with `label-assets dev`, or `dagster dev -m label_assets.definitions` where servers and settings are at hand.
+"""
+
+import warnings
+
+import dagster as dg
+
+from label_assets.assets.candles import candle_assets
+from label_assets.assets.labels import label_assets
+from label_assets.assets.partitions import partitions
+from label_assets.assets.resources import resources
+from label_assets.compute.versions import code_versions
+from label_assets.settings import Settings, load_settings
+from label_assets.sources.batch import Source
+
+
+def build_defs(settings: Settings, source: Source | None = None) -> dg.Definitions:
+    """Assets, checks and resources for some settings.
+
+    Args:
+        settings: The settings.
+        source: Source of raw candles to use instead of the configured one.
+    """
+    with warnings.catch_warnings():
+        # Multi-partition mappings and freshness policies are beta or preview in Dagster 1.13; we pin the minor version.
+        warnings.simplefilter("ignore", dg.BetaWarning)
+        warnings.simplefilter("ignore", dg.PreviewWarning)
+        partitions_def = partitions(settings)
+        versions = code_versions(settings)
+        return dg.Definitions(
+            assets=[
+                *candle_assets(settings, partitions_def, versions),
+                *label_assets(settings, partitions_def, versions),
+            ],
+            resources=resources(settings, source),
+            executor=dg.in_process_executor,
+        )
+
+
+@dg.definitions
+def defs() -> dg.Definitions:
+    """Definitions for the settings of the environment."""
+    return build_defs(load_settings())
