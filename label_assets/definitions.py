@@ -8,6 +8,7 @@ import warnings
 import dagster as dg
 
 from label_assets.assets.candles import candle_assets
+from label_assets.assets.checks import checks
 from label_assets.assets.labels import label_assets
 from label_assets.assets.partitions import partitions
 from label_assets.assets.resources import resources
@@ -34,6 +35,7 @@ def build_defs(settings: Settings, source: Source | None = None) -> dg.Definitio
                 *candle_assets(settings, partitions_def, versions),
                 *label_assets(settings, partitions_def, versions),
             ],
+            asset_checks=checks(settings),
             resources=resources(settings, source),
             executor=dg.in_process_executor,
         )

@@ -40,9 +40,7 @@ class LabelAssetsError(Exception):
         return (_rebuild, (type(self), self.asked, self.found, self.allowed, self.action))
 
 
-def _rebuild(
-    cls: type[LabelAssetsError], asked: str, found: str, allowed: str, action: str
-) -> LabelAssetsError:
+def _rebuild(cls: type[LabelAssetsError], asked: str, found: str, allowed: str, action: str) -> LabelAssetsError:
     return cls(asked=asked, found=found, allowed=allowed, action=action)
 
 

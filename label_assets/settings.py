@@ -9,6 +9,7 @@ Belongs here: settings and what makes one invalid. Does not belong here: anythin
 import re
 from collections.abc import Sequence
 from datetime import date
+from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -67,7 +68,8 @@ class LabelSettings(BaseModel):
     @field_validator("barrier_width")
     @classmethod
     def _width_is_readable(cls, text: str) -> str:
-        parse_width(text)
+        if parse_width(text)[1] >= 1:
+            raise ValueError(f"found {text!r}; allowed is a share below 100 %, or the lower barrier is no price")
         return text
 
 
@@ -201,6 +203,10 @@ class Settings(BaseSettings):
         order = list(GRANULARITIES)
         coarsest = max(self.granularities, key=order.index)
         return tuple(rung.name for rung in ladder(self.base_granularity, coarsest))
+
+    def value(self, dotted: str) -> Any:
+        """The setting of a dotted name such as `labels.clip_atr`."""
+        return reduce(getattr, dotted.split("."), self)
 
     @property
     def first_day(self) -> date:

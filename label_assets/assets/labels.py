@@ -64,7 +64,9 @@ def _computed_asset(
     partitions_def: dg.PartitionsDefinition,
     table: Table,
     code_version: str,
-    details: dict[str, Any],
+    dep: str | dg.AssetDep,
+    group: str,
+    description: str,
 ) -> dg.AssetsDefinition:
     @dg.asset(
         name=table.name,
@@ -73,7 +75,9 @@ def _computed_asset(
         code_version=code_version,
         kinds={"clickhouse", "numba"},
         metadata={"dagster/column_schema": column_schema(table), "dagster/table_name": table.name},
-        **details,
+        deps=[dep],
+        group_name=group,
+        description=description,
     )
     def computed(
         context: dg.AssetExecutionContext,
@@ -97,7 +101,9 @@ def label_assets(
         partitions_def,
         PATH_WINDOWS,
         versions["path_windows"],
-        {"deps": [forward], "group_name": "windows", "description": PATH_WINDOWS.sentence},
+        dep=forward,
+        group="windows",
+        description=PATH_WINDOWS.sentence,
     )
     families = [
         _computed_asset(
@@ -105,7 +111,9 @@ def label_assets(
             partitions_def,
             family.table,
             versions[family.name],
-            {"deps": ["path_windows"], "group_name": "labels", "description": family.summary},
+            dep="path_windows",
+            group="labels",
+            description=family.summary,
         )
         for family in FAMILIES
     ]
@@ -120,9 +128,7 @@ def label_assets(
         description=LABELS.sentence + " The table to query and to train on.",
         metadata={"dagster/column_schema": column_schema(LABELS), "dagster/table_name": "labels"},
     )
-    def labels(
-        context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]
-    ) -> dg.MaterializeResult[Any]:
+    def labels(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:
         for months in month_runs(context.partition_keys):
             report(context, write_labels(warehouse, versions["labels"], months))
         return dg.MaterializeResult()

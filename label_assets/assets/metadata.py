@@ -29,8 +29,8 @@ class Written(NamedTuple):
 
     months: MonthRun
     result: UpsertResult
-    ts: NDArray[np.uint32]
-    open_ts: NDArray[np.uint32]
+    ts: NDArray[np.integer[Any]]
+    open_ts: NDArray[np.integer[Any]]
     compute_ms: float
     extra: dict[str, Any]
 
@@ -50,7 +50,7 @@ def column_schema(table: Table) -> dg.TableSchema:
     )
 
 
-def _per_month(ts: NDArray[np.uint32], months: MonthRun) -> list[int]:
+def _per_month(ts: NDArray[np.integer[Any]], months: MonthRun) -> list[int]:
     """Rows in each month. Rows before the first month (buckets that straddle its start) count to the first."""
     borders = [month_start(month) for month in months.months[1:]]
     counts = np.bincount(np.searchsorted(borders, ts, side="right"), minlength=len(months.months))

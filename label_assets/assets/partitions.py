@@ -121,9 +121,7 @@ def month_runs(partition_keys: Iterable[str]) -> list[MonthRun]:
     Returns:
         Runs ordered by instrument and month.
     """
-    pairs = sorted(
-        {(key.rsplit("|", 1)[0], key.rsplit("|", 1)[1]) for key in (str(item) for item in partition_keys)}
-    )
+    pairs = sorted({(key.rsplit("|", 1)[0], key.rsplit("|", 1)[1]) for key in (str(item) for item in partition_keys)})
     runs: list[MonthRun] = []
     for instrument_id, month in pairs:
         if runs and runs[-1].instrument_id == instrument_id and next_month(runs[-1].last_month) == month:

@@ -50,6 +50,7 @@ class Column:
         unit: Unit of the value; "1" for ratios, "" for names, classes and booleans.
         low: Smallest value that can occur; None where there is no bound.
         high: Largest value that can occur; None where there is no bound.
+        bounded_by: Setting, as a dotted name, that replaces the magnitude of the bounds above; "" for none.
         null: When it is NULL; "" for a column that never is.
         number: Label number in LABELS.md §4; "" for a column that is no label.
         values: Values of an enumeration, in the order of their codes 0, 1, …
@@ -63,6 +64,7 @@ class Column:
     unit: str = ""
     low: float | None = None
     high: float | None = None
+    bounded_by: str = ""
     null: str = ""
     number: str = ""
     values: tuple[str, ...] = ()

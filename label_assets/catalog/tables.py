@@ -31,7 +31,9 @@ CANDLES = Table(
     "One candle: of the base as ingested, of every coarser granularity resampled from the base.",
     CANDLE_KEY,
     (
-        Column("close_ts", ColumnType.TIME, "Open time of the next bucket; the candle covers [ts, close_ts).", unit="s"),
+        Column(
+            "close_ts", ColumnType.TIME, "Open time of the next bucket; the candle covers [ts, close_ts).", unit="s"
+        ),
         *_PRICES,
     ),
 )

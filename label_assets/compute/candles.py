@@ -46,9 +46,7 @@ def raw_rows(batch: CandleBatch, stored: pa.Table) -> OwnedRows | None:
         return None
     scope = Scope(batch.instrument, int(stamps.min()), int(stamps.max()) + 1)
     constants = {"instrument_id": batch.instrument, "granularity": batch.granularity}
-    rows = rows_from_arrays(
-        RAW_CANDLES, constants, batch.candles._asdict(), np.ones(len(batch.candles.ts), bool)
-    )
+    rows = rows_from_arrays(RAW_CANDLES, constants, batch.candles._asdict(), np.ones(len(batch.candles.ts), bool))
     stored_ts = stored["ts"].to_numpy().astype(np.int64)
     kept = np.isin(stored_ts, rejected) & ~np.isin(stored_ts, batch.candles.ts)
     return OwnedRows(scope, pa.concat_tables([rows, stored.filter(pa.array(kept))]))

@@ -115,6 +115,10 @@ def compute_rows(table: Table, market: MarketSlice, horizon: int, labels: LabelS
     """
     windows = path_windows(market.candles, market.path, window_parameters(labels, market.granularity, horizon))
     arrays = _KERNELS[table.name](_Inputs(market, windows, horizon, labels))._asdict()
-    constants = {"instrument_id": market.instrument_id, "granularity": market.granularity, "horizon": horizon}
+    constants: dict[str, str | int] = {
+        "instrument_id": market.instrument_id,
+        "granularity": market.granularity,
+        "horizon": horizon,
+    }
     rows = rows_from_arrays(table, constants, {"ts": market.candles.ts, **arrays}, market.inside)
     return ComputedRows(rows, windows.window_status[market.inside] == OPEN)

@@ -5,7 +5,6 @@ Belongs here: hashes over the catalogue and the settings. Does not belong here: 
 
 import hashlib
 import json
-from functools import reduce
 from typing import Any
 
 from label_assets.catalog.families import FAMILIES, LABELS
@@ -19,10 +18,6 @@ ROW_PARAMETERS = (*CANDLE_PARAMETERS, "granularities", "horizons")
 WINDOW_PARAMETERS = (*ROW_PARAMETERS, "labels.atr_period", "labels.minimum_coverage")
 
 
-def _value(settings: Settings, dotted: str) -> Any:
-    return reduce(getattr, dotted.split("."), settings)
-
-
 def _digest(version: object, values: dict[str, Any]) -> str:
     text = json.dumps([version, values], sort_keys=True, default=str)
     return hashlib.blake2b(text.encode(), digest_size=6).hexdigest()
@@ -32,7 +27,7 @@ def code_versions(settings: Settings) -> dict[str, str]:
     """Code version of every asset by name: the definition's number and a hash of the settings that enter its values."""
 
     def version(number: int, parameters: tuple[str, ...]) -> str:
-        return f"{number}-{_digest(number, {name: _value(settings, name) for name in parameters})}"
+        return f"{number}-{_digest(number, {name: settings.value(name) for name in parameters})}"
 
     versions = {
         "raw_candles": version(CANDLES_VERSION, ("base_granularity",)),

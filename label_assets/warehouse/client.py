@@ -4,6 +4,7 @@ Belongs here: connections and their settings. Does not belong here: what is writ
 (`warehouse.schema`), the local server (`warehouse.embedded`).
 """
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Lock
@@ -51,6 +52,13 @@ def address(settings: Settings) -> str:
     return ensure_running(settings.home).url
 
 
+def server_message(error: Exception) -> str:
+    """What ClickHouse said, without the wrapping of the client and of HTTP."""
+    text = str(error).strip()
+    said = re.search(r"DB::Exception: (.*?)(?: \(version [^)]*\)+|$)", text, flags=re.DOTALL)
+    return " ".join((said[1] if said else text.splitlines()[0]).split()).rstrip(". ")
+
+
 def shown(url: str) -> str:
     """The URL without its password, for messages."""
     parts = urlsplit(url)
@@ -87,7 +95,7 @@ def connect(url: str, database: str) -> "Client":
     except (ClickHouseError, OSError) as error:
         raise WarehouseUnavailableError(
             asked=f"ClickHouse at {shown(url)}, database {database!r}",
-            found=str(error).splitlines()[0],
+            found=server_message(error),
             allowed="a server that answers over HTTP and a user that may create the database",
             action="check CLICKHOUSE_URL (http://user:password@host:port), or unset it to use the embedded server",
         ) from error
@@ -102,7 +110,9 @@ def select_list(columns: tuple[Column, ...]) -> str:
         if column.type is ColumnType.TIME:
             parts.append(f"toUnixTimestamp(`{column.name}`) AS `{column.name}`")
         elif column.type is ColumnType.ENUM:
-            parts.append(f"CAST(`{column.name}` AS {'Nullable(Int8)' if column.nullable else 'Int8'}) AS `{column.name}`")
+            parts.append(
+                f"CAST(`{column.name}` AS {'Nullable(Int8)' if column.nullable else 'Int8'}) AS `{column.name}`"
+            )
         else:
             parts.append(f"`{column.name}`")
     return ", ".join(parts)
@@ -145,7 +155,11 @@ class Warehouse:
     def query(self, name: str, **parameters: Any) -> pa.Table:
         """Run `warehouse/sql/<name>.sql` and return its rows."""
         with _named_errors(f"statement {name}"):
-            return _whole(self.client.query_arrow(statement(name), parameters=parameters, use_strings=True))
+            return self.query_text(statement(name), **parameters)
+
+    def query_text(self, sql: str, **parameters: Any) -> pa.Table:
+        """Run a statement that was put together from the catalogue and return its rows."""
+        return _whole(self.client.query_arrow(sql, parameters=parameters, use_strings=True))
 
     def read(self, table: Table, scope: Scope) -> pa.Table:
         """Rows of a table within a scope, in key order, in the wire schema."""
@@ -188,7 +202,7 @@ def _named_errors(asked: str) -> Iterator[None]:
     except ClickHouseError as error:
         raise WarehouseError(
             asked=asked,
-            found=str(error).splitlines()[0],
+            found=server_message(error),
             allowed="a statement that the server carries out",
             action="see the server's log; every write may be repeated as it is",
         ) from error

@@ -40,8 +40,10 @@ def column_type(column: Column) -> str:
         name += "(" + ", ".join(f"{quoted(value)} = {code}" for code, value in enumerate(column.values)) + ")"
     if not column.nullable:
         return name
-    return name.replace("LowCardinality(String)", "LowCardinality(Nullable(String))") if "Low" in name else (
-        f"Nullable({name})"
+    return (
+        name.replace("LowCardinality(String)", "LowCardinality(Nullable(String))")
+        if "Low" in name
+        else (f"Nullable({name})")
     )
 
 
@@ -163,7 +165,7 @@ def plan_migration(client: "Client", tables: tuple[Table, ...] = TABLES) -> Migr
         The plan; no statements and nothing refused where the database is up to date.
     """
     stored = _stored_columns(client)
-    keys = dict(client.query(statement("read_sorting_keys")).result_rows)
+    keys = {str(name): str(key) for name, key in client.query(statement("read_sorting_keys")).result_rows}
     statements: list[str] = []
     refused: list[str] = []
     for table in tables:
@@ -198,6 +200,6 @@ def migrate(client: "Client", tables: tuple[Table, ...] = TABLES) -> MigrationPl
             allowed="new tables, new nullable columns, changed comments",
             action="set another `database`, or copy the rows by hand; nothing was changed",
         )
-    for statement in plan.statements:
-        client.command(statement)
+    for sql in plan.statements:
+        client.command(sql)
     return plan

@@ -193,7 +193,7 @@ def _equal_rows(table: Table, left: pa.Table, right: pa.Table) -> NDArray[np.boo
         if column.name in table.uncompared:
             continue
         a, b = left[column.name], right[column.name]
-        equal = pc.fill_null(pc.equal(a, b), False)  # noqa: FBT003 - pyarrow's signature
+        equal = pc.fill_null(pc.equal(a, b), False)
         if column.nullable:
             equal = pc.or_(equal, pc.and_(pc.is_null(a), pc.is_null(b)))
         same &= equal.to_numpy(zero_copy_only=False)
@@ -209,8 +209,8 @@ def _insert(client: "Client", table: Table, scope: Scope, changed: pa.Table, van
             "start": scope.start_ts,
             "end": scope.end_ts,
         },
-    ).first_item["version"]
-    version = max(time.time_ns() // 1_000, int(newest) + 1)  # a clock that was set back must not lose to old rows
+    ).result_rows
+    version = max(time.time_ns() // 1_000, int(newest[0][0]) + 1)  # a clock that was set back must not lose to old rows
     both = pa.concat_tables([changed, vanished])
     deleted = np.zeros(both.num_rows, np.uint8)
     deleted[changed.num_rows :] = 1

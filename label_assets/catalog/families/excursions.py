@@ -58,6 +58,7 @@ EXCURSIONS = Family(
                 unit="1",
                 low=0,
                 high=100,
+                bounded_by="labels.profit_factor_cap",
                 null="unless the window is complete and |mae| at least 1e-12",
                 number="10",
             ),

@@ -53,6 +53,7 @@ PATH_SHAPE = Family(
                 unit="1",
                 low=0,
                 high=10,
+                bounded_by="labels.end_extremum_gap_cap",
                 null="unless the window is complete and the exit price differs from the entry price",
                 number="31",
             ),

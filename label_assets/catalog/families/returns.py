@@ -27,6 +27,7 @@ RETURNS = Family(
                 unit="ATR",
                 low=-10,
                 high=10,
+                bounded_by="labels.clip_atr",
                 null="unless the window is complete and the ATR defined",
                 number="2",
             ),

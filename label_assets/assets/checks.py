@@ -1,0 +1,120 @@
+"""Blocking asset checks on candles and labels.
+
+They are unpartitioned and go through the run's partition keys: partitioned checks are a preview in Dagster 1.13 and
+break in runs of several partitions.
+
+Belongs here: what makes a check fail and what it shows. Does not belong here: counting (`market.validation`,
+`warehouse.invariants`).
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import dagster as dg
+
+from label_assets.assets.partitions import MonthRun, month_runs
+from label_assets.catalog.families import LABELS
+from label_assets.catalog.tables import CANDLES
+from label_assets.compute.rows import candles_from_rows
+from label_assets.market import validation
+from label_assets.market.calendar import SessionCalendar
+from label_assets.settings import Settings
+from label_assets.warehouse.client import Warehouse
+from label_assets.warehouse.invariants import count_labels_without_candle, count_out_of_range
+from label_assets.warehouse.upsert import Scope
+
+CANDLE_CHECKS = {
+    "ohlc_holds": "Highs are highest, lows are lowest, every price is positive and finite.",
+    "stamps_are_aligned": "Every candle opens where the trading session says and closes where the next bucket opens.",
+    "candles_are_in_order": "No candle opens before the one stored before it ends.",
+    "keys_are_unique": "One candle for each instrument, granularity and open time.",
+}
+
+LABEL_CHECKS = {
+    "values_are_in_range": "Every value lies in the range that the catalogue gives; nothing is infinite or NaN.",
+    "one_row_per_candle_and_horizon": "labels = candles × horizons, no row too few, too many or twice.",
+}
+
+
+def _specs(checks: Mapping[str, str], asset: str) -> list[dg.AssetCheckSpec]:
+    return [dg.AssetCheckSpec(name, asset=asset, description=text, blocking=True) for name, text in checks.items()]
+
+
+def _results(checks: Mapping[str, str], asset: str, found: dict[str, Counter[str]]) -> Iterator[dg.AssetCheckResult]:
+    for name in checks:
+        violations = {where: count for where, count in found[name].items() if count}
+        yield dg.AssetCheckResult(
+            asset_key=asset,
+            check_name=name,
+            passed=not violations,
+            severity=dg.AssetCheckSeverity.ERROR,
+            metadata={"violations": sum(violations.values()), "where": violations, "rows_checked": found["rows"][name]},
+        )
+
+
+def count_candle_violations(
+    warehouse: Warehouse, calendar: SessionCalendar, settings: Settings, months: MonthRun
+) -> dict[str, Counter[str]]:
+    """Violations of each candle check in a run of months, by "INSTRUMENT GRANULARITY"; rows checked under `rows`."""
+    found: dict[str, Counter[str]] = {name: Counter() for name in (*CANDLE_CHECKS, "rows")}
+    rows = warehouse.read(CANDLES, Scope(months.instrument_id, months.start_ts, months.end_ts))
+    names = rows["granularity"].to_numpy()
+    for granularity in settings.ladder:
+        candles = candles_from_rows(rows.filter(names == granularity))
+        where = f"{months.instrument_id} {granularity}"
+        found["ohlc_holds"][where] = validation.count_ohlc_violations(candles)
+        found["stamps_are_aligned"][where] = validation.count_misaligned(candles.ts, granularity, calendar) + int(
+            (calendar.bucket_close(candles.ts, granularity) != candles.close_ts).sum()
+        )
+        found["candles_are_in_order"][where] = int((candles.ts[1:] < candles.close_ts[:-1]).sum())
+        found["keys_are_unique"][where] = validation.count_duplicates(candles.ts)
+        for name in CANDLE_CHECKS:
+            found["rows"][name] += len(candles.ts)
+    return found
+
+
+def count_label_violations(warehouse: Warehouse, settings: Settings, months: MonthRun) -> dict[str, Counter[str]]:
+    """Violations of each label check in a run of months; rows checked under `rows`."""
+    scope = Scope(months.instrument_id, months.start_ts, months.end_ts)
+    out_of_range = count_out_of_range(warehouse, LABELS, scope, settings)
+    rows = count_labels_without_candle(warehouse, scope, settings)
+    return {
+        "values_are_in_range": Counter({f"{months.instrument_id} {name}": n for name, n in out_of_range.items()}),
+        "one_row_per_candle_and_horizon": Counter(
+            {
+                f"{months.instrument_id} {name}": rows[name]
+                for name in ("missing_rows", "surplus_rows", "duplicate_rows")
+            }
+        ),
+        "rows": Counter(dict.fromkeys(LABEL_CHECKS, rows["found_rows"])),
+    }
+
+
+def _merge(total: dict[str, Counter[str]], part: dict[str, Counter[str]]) -> None:
+    for name, counts in part.items():
+        total.setdefault(name, Counter()).update(counts)
+
+
+def checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
+    """The blocking checks of candles and labels."""
+
+    @dg.multi_asset_check(name="candle_checks", specs=_specs(CANDLE_CHECKS, "candles"))
+    def candle_checks(
+        context: dg.AssetCheckExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        calendar: dg.ResourceParam[SessionCalendar],
+    ) -> Iterator[Any]:
+        found: dict[str, Counter[str]] = {name: Counter() for name in (*CANDLE_CHECKS, "rows")}
+        for months in month_runs(context.partition_keys):
+            _merge(found, count_candle_violations(warehouse, calendar, settings, months))
+        yield from _results(CANDLE_CHECKS, "candles", found)
+
+    @dg.multi_asset_check(name="label_checks", specs=_specs(LABEL_CHECKS, "labels"))
+    def label_checks(context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
+        found: dict[str, Counter[str]] = {name: Counter() for name in (*LABEL_CHECKS, "rows")}
+        for months in month_runs(context.partition_keys):
+            _merge(found, count_label_violations(warehouse, settings, months))
+        yield from _results(LABEL_CHECKS, "labels", found)
+
+    return [candle_checks, label_checks]

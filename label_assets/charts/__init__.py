@@ -1,0 +1,1 @@
+"""Pictures of what is stored, for people: files, metadata of materializations."""

@@ -1,0 +1,165 @@
+"""The command `label-assets`.
+
+Belongs here: commands, their options and how a failure is shown. Does not belong here: what they do.
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from label_assets.errors import LabelAssetsError
+from label_assets.settings import Settings, load_settings
+
+app = typer.Typer(
+    name="label-assets",
+    help="Forward-looking market labels as a Dagster asset graph over ClickHouse.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+clickhouse_app = typer.Typer(help="The embedded ClickHouse server.", no_args_is_help=True)
+schema_app = typer.Typer(help="Tables and views of the warehouse.", no_args_is_help=True)
+docs_app = typer.Typer(help="Pages that are generated from the code.", no_args_is_help=True)
+app.add_typer(clickhouse_app, name="clickhouse")
+app.add_typer(schema_app, name="schema")
+app.add_typer(docs_app, name="docs")
+
+Instruments = Annotated[
+    str | None, typer.Option(help="Names with commas between them; default: all that are configured.")
+]
+
+
+def main() -> None:
+    """Run the command line; an error of ours is a message and exit code 1, not a traceback."""
+    try:
+        app()
+    except LabelAssetsError as error:
+        fail(error)
+
+
+def fail(error: LabelAssetsError) -> NoReturn:
+    """Show the four parts of an error and leave."""
+    typer.secho(f"Error    {error.found}", fg=typer.colors.RED, err=True)
+    typer.echo(f"Asked    {error.asked}\nAllowed  {error.allowed}\nNext     {error.action}", err=True)
+    sys.exit(1)
+
+
+@clickhouse_app.command("start")
+def clickhouse_start() -> None:
+    """Start the embedded ClickHouse, or find the one that runs."""
+    from label_assets.warehouse.embedded import clickhouse
+
+    settings = load_settings()
+    clickhouse.ensure_running(settings.home)
+    _clickhouse_status(settings)
+
+
+@clickhouse_app.command("stop")
+def clickhouse_stop() -> None:
+    """Stop the embedded ClickHouse; what is stored stays."""
+    from label_assets.warehouse.embedded import clickhouse
+
+    stopped = clickhouse.stop(load_settings().home)
+    typer.echo("stopped" if stopped else "it did not run")
+
+
+@clickhouse_app.command("status")
+def clickhouse_status() -> None:
+    """Tell whether the embedded ClickHouse runs, where, and how much it holds. Exit code 3 if it does not run."""
+    if not _clickhouse_status(load_settings()):
+        raise typer.Exit(3)
+
+
+def _clickhouse_status(settings: Settings) -> bool:
+    from label_assets.warehouse.embedded import clickhouse
+
+    status = clickhouse.status(settings.home)
+    state = f"runs as process {status.pid} for {status.uptime_s or 0:.0f} s" if status.running else "does not run"
+    typer.echo(f"ClickHouse {status.version or ''} {state}".replace("  ", " "))
+    if status.url:
+        typer.echo(f"address    {status.url}")
+    typer.echo(f"data       {status.data_folder} ({status.size_bytes / 1e6:.1f} MB)")
+    return status.running
+
+
+@app.command()
+def stop() -> None:
+    """Stop every embedded server of this home; what is stored stays."""
+    from label_assets.stack import stop_servers
+
+    stopped = stop_servers(load_settings())
+    typer.echo(f"stopped {', '.join(stopped)}" if stopped else "nothing ran")
+
+
+@app.command()
+def sql(
+    statement: Annotated[str, typer.Argument(help="A SELECT; '-' reads it from standard input.")],
+    output: Annotated[str, typer.Option("--format", help="table, csv or json.")] = "table",
+) -> None:
+    """Run a statement that reads, against whichever warehouse is configured."""
+    from label_assets.query import run_query
+
+    typer.echo(run_query(load_settings(), sys.stdin.read() if statement == "-" else statement, output), nl=False)
+
+
+@schema_app.command("plan")
+def schema_plan() -> None:
+    """Print the statements that would bring the database to the catalogue; run none."""
+    from label_assets.query import planned_statements
+
+    typer.echo(planned_statements(load_settings()))
+
+
+@schema_app.command("migrate")
+def schema_migrate() -> None:
+    """Create missing tables, views and columns; refuse every other difference."""
+    from label_assets.warehouse.client import Warehouse
+
+    warehouse = Warehouse(load_settings())
+    typer.echo(f"database {warehouse.client.database} holds the schema of the catalogue")
+    warehouse.close()
+
+
+@app.command()
+def materialize(
+    first_month: Annotated[str, typer.Option("--from", help="First month, YYYY-MM.")],
+    last_month: Annotated[str, typer.Option("--to", help="Last month, YYYY-MM, included.")],
+    instruments: Instruments = None,
+) -> None:
+    """Materialize the whole graph for a range of months, one Dagster run for each instrument."""
+    from label_assets.demo import run_with_progress, summarize
+
+    settings = load_settings()
+    names = instruments.split(",") if instruments else [item.name for item in settings.instruments]
+    summarize(settings, run_with_progress(settings, [name.strip() for name in names], (first_month, last_month)))
+
+
+@app.command()
+def demo() -> None:
+    """Label a synthetic market: 3 instruments × 24 months, through Dagster into ClickHouse, with a chart."""
+    from label_assets.demo import run_demo
+
+    run_demo(load_settings())
+
+
+@app.command()
+def dev(
+    port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,
+    host: Annotated[str, typer.Option(help="Address of the Dagster UI; it has no login of its own.")] = "127.0.0.1",
+) -> None:
+    """Run the embedded servers, the Dagster UI and its daemon until Ctrl-C."""
+    from label_assets.development import run_development
+
+    raise typer.Exit(run_development(load_settings(), host, port))
+
+
+@docs_app.command("write")
+def docs_write(folder: Annotated[Path, typer.Argument(help="Folder of the docs.")] = Path("docs")) -> None:
+    """Write the pages that are generated from the catalogue and the settings."""
+    from label_assets.catalog.pages import generated_pages
+
+    for name, text in generated_pages().items():
+        (folder / name).write_text(text, encoding="utf-8")
+        typer.echo(f"wrote {folder / name}")
