@@ -158,7 +158,7 @@ def dev(
 @docs_app.command("write")
 def docs_write(folder: Annotated[Path, typer.Argument(help="Folder of the docs.")] = Path("docs")) -> None:
     """Write the pages that are generated from the catalogue and the settings."""
-    from label_assets.catalog.pages import generated_pages
+    from label_assets.pages import generated_pages
 
     for name, text in generated_pages().items():
         (folder / name).write_text(text, encoding="utf-8")

@@ -76,7 +76,7 @@ def candle_rows(
 
     A bucket belongs to the month in which it opens. One that straddles the start of the range needs base candles of
     the range, so those buckets are made again: the scope begins at the open of the coarsest bucket that holds the
-    start.
+    start. Where the history begins with the range there is no earlier month to mend.
 
     Args:
         warehouse: Where raw candles are.
@@ -90,7 +90,8 @@ def candle_rows(
     """
     base, coarsest = granularities[0], granularities[-1]
     start_ts, end_ts = time_range
-    first = int(calendar.bucket_open(np.array([start_ts]), coarsest)[0])
+    earlier = warehouse.query("count_raw_candles_before", instrument=instrument_id, granularity=base, start=start_ts)
+    first = int(calendar.bucket_open(np.array([start_ts]), coarsest)[0]) if earlier["found"][0].as_py() else start_ts
     last_open = calendar.bucket_open(np.array([end_ts - 1]), coarsest)
     raw = warehouse.query(
         "read_raw_candles_between",

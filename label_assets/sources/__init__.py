@@ -1,0 +1,1 @@
+"""Where candles come from: one file per format, one result for all of them (`sources.batch`)."""
