@@ -24,7 +24,7 @@ from pydantic_settings import (
 
 from label_assets.catalog.granularities import GRANULARITIES, granularity, ladder
 from label_assets.catalog.instruments import DEFAULT_INSTRUMENTS, Instrument
-from label_assets.errors import SettingsError
+from label_assets.errors import CatalogError, SettingsError
 
 SETTINGS_FILE = "label_assets.toml"
 
@@ -247,6 +247,10 @@ def load_settings(**overrides: Any) -> Settings:
     """
     try:
         settings = Settings(**overrides)
+    except CatalogError as error:
+        raise SettingsError(
+            asked=f"the settings, with {error.asked}", found=error.found, allowed=error.allowed, action=error.action
+        ) from error
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg']}"

@@ -78,17 +78,26 @@ def require_within(name: str, value: float, low: float, high: float = math.inf) 
 
 @njit(cache=True, nogil=True)
 def _first_unordered(times: IntArray) -> int:
-    """First row that is not greater than the one before, −1 if none: one pass, a fifth of numpy's time."""
-    for row in range(1, len(times)):
-        if times[row] <= times[row - 1]:
-            return row
+    """First row that is not greater than the one before, −1 if none. Counting first is a vectorised sweep."""
+    later, earlier = times[1:], times[:-1]
+    unordered = 0
+    for row in range(len(later)):
+        unordered += later[row] <= earlier[row]
+    if unordered > 0:
+        for row in range(len(later)):
+            if later[row] <= earlier[row]:
+                return row + 1
     return -1
 
 
 @njit(cache=True, nogil=True)
 def _first_unusable(prices: FloatArray) -> int:
     """First row that is not a finite price > 0, −1 if none."""
+    usable = 0
     for row in range(len(prices)):
-        if not 0.0 < prices[row] < np.inf:
-            return row
+        usable += (prices[row] > 0.0) & (prices[row] < np.inf)
+    if usable < len(prices):
+        for row in range(len(prices)):
+            if not 0.0 < prices[row] < np.inf:
+                return row
     return -1

@@ -130,7 +130,7 @@ def _kernel(path: Candles, windows: Windows, start: IntArray, cap: float) -> Pat
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _walk(closes: FloatArray, entry: float, relative: FloatArray) -> _Walk:
-    """Also writes C_t/P, t = 1..n, to `relative`. One pass for several sums: each alone waits for its own last term."""
+    """One pass over the closes; also writes C_t/P, t = 1..n, to `relative`."""
     peak = trough = previous = entry
     down, up, length, underwater = 1.0, 1.0, 0.0, 0  # down, up: extreme C_t/peak and C_t/trough
     total_return, total_relative = 0.0, 1.0

@@ -112,7 +112,8 @@ def _scaled(
 def _decile(value: FloatArray, horizon: int, sample: int, minimum: int) -> IntColumn:
     """Decile of every value among the `sample` values of which the last is `horizon` before it; NaN is no value.
 
-    Comparing with all of them is one vectorised sweep (155 ns for 1000); keeping them sorted took nine times as long.
+    Comparing with all of them is one vectorised sweep (155 ns for 1000, 30 ns for 156); a sorted window took
+    384 and 177 ns.
     """
     decile = np.full(len(value), NULL_INT, np.int32)
     size = 0

@@ -272,9 +272,22 @@ class Engine:
         )
         self.version = self._root.value("SELECT version()")
 
-    def open(self) -> Handle:
-        """Return a fresh handle."""
-        return Handle(self._library.connect(self._folder))
+    def open(self, comment: str = "") -> Handle:
+        """Return a fresh handle with the default settings.
+
+        They stand in the address: a SET of its own costs 0.8 ms, of 4 ms that a small query takes.
+
+        Args:
+            comment: log_comment of its statements, by which `kill` finds them.
+        """
+        options = "&".join(f"{name}={value}" for name, value in DEFAULT_SETTINGS.items())
+        fits = re.fullmatch(r"[\w-]+", comment, re.ASCII) is not None
+        handle = Handle(
+            self._library.connect(f"{self._folder}?{options}" + (f"&log_comment={comment}" if fits else ""))
+        )
+        if comment and not fits:
+            handle.apply({"log_comment": comment})
+        return handle
 
     def kill(self, comment: str) -> None:
         """Cancel the running statements whose log_comment is the given one; does not wait for their end."""

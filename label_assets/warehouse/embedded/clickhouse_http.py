@@ -20,7 +20,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
-from label_assets.warehouse.embedded.clickhouse_engine import DEFAULT_SETTINGS, Engine, EngineError, Handle
+from label_assets.warehouse.embedded.clickhouse_engine import Engine, EngineError, Handle
 from label_assets.warehouse.embedded.clickhouse_request import (
     BodyEndedEarlyError,
     Parameters,
@@ -250,11 +250,11 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
     def _handle(self, parameters: Parameters) -> Iterator[tuple[Handle, list[Answer]]]:
         """A handle with the settings and the database of the request; a list to put its answer into."""
         answers: list[Answer] = []
-        settings = {**DEFAULT_SETTINGS, "log_comment": self._query_id, **parameters.settings}
+        settings = parameters.settings
         database = parameters.values.get("database") or self.headers.get("X-ClickHouse-Database") or None
         session_id = parameters.values.get("session_id")
         if session_id is None:
-            with contextlib.closing(self.server.engine.open()) as handle:
+            with contextlib.closing(self.server.engine.open(self._query_id)) as handle:
                 handle.apply(settings)
                 if database not in {None, "default"}:
                     handle.use(str(database))
@@ -263,7 +263,7 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
         session = self.server.sessions.acquire(session_id, must_exist=parameters.flag("session_check"))
         try:
             settings.pop("readonly", None)  # could not be taken back
-            session.enter(settings, database)
+            session.enter({"log_comment": self._query_id, **settings}, database)
             try:
                 yield session.handle, answers
             finally:

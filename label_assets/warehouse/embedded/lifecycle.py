@@ -33,6 +33,7 @@ LOOPBACK = "127.0.0.1"
 _LOG_LIMIT_BYTES = 8 * 1024 * 1024
 _LOG_TAIL_LINES = 25
 _POLL_S = 0.02
+_SECRET_PATIENCE_S = 60.0
 
 # Popen objects of servers that this process started: polled so that a server that died is not left a zombie.
 _children: dict[int, subprocess.Popen[bytes]] = {}
@@ -140,21 +141,19 @@ def package_version(package: str) -> str:
 def secret(folder: Path) -> str:
     """Return the password of a server; the first call makes one in a file of mode 0600.
 
-    It stays the same over restarts, so that clients made before a crash keep working. A hard link puts the finished
-    file in place: of two processes that create it at once both return the same password.
+    It stays the same over restarts, so that clients made before a crash keep working.
     """
     path = folder / "password"
     with contextlib.suppress(FileNotFoundError):
         return path.read_text(encoding="ascii").strip()
-    draft = folder / f".password-{os.getpid()}-{secrets.token_hex(4)}"
-    try:
-        write_private(draft, secrets.token_urlsafe(32))
-        with contextlib.suppress(FileExistsError):
-            os.link(draft, path)
-        draft.unlink()
-        return path.read_text(encoding="ascii").strip()
-    except OSError as error:
-        raise unusable_folder(folder, folder.name, error) from error
+    with start_lock(folder, _SECRET_PATIENCE_S):
+        if not path.exists():  # else another process was faster
+            try:
+                write_private(folder / ".password", secrets.token_urlsafe(32))
+                (folder / ".password").replace(path)
+            except OSError as error:
+                raise unusable_folder(folder, folder.name, error) from error
+    return path.read_text(encoding="ascii").strip()
 
 
 def proof(password: str, nonce: str) -> str:

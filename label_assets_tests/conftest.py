@@ -1,0 +1,85 @@
+"""Fixtures that every test may use: one embedded ClickHouse for the session, a database of its own for each test."""
+
+import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings as hypothesis_settings
+
+from label_assets.settings import Settings, load_settings
+from label_assets.warehouse.client import Warehouse, connect
+from label_assets.warehouse.embedded import clickhouse
+
+SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
+
+hypothesis_settings.register_profile(
+    "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+hypothesis_settings.load_profile("suite")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _no_settings_of_the_machine() -> None:
+    """A developer's own variables must not change what is tested."""
+    for name in list(os.environ):
+        if name.startswith("LABEL_ASSETS_") or name in {"CLICKHOUSE_URL", "REDIS_URL", "DAGSTER_POSTGRES_URL"}:
+            del os.environ[name]
+
+
+@pytest.fixture(scope="session")
+def home() -> Iterator[Path]:
+    """Folder of this session's embedded servers; they are stopped and it is removed at the end."""
+    folder = Path(tempfile.mkdtemp(prefix="label_assets_"))
+    yield folder
+    clickhouse.stop(folder)
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def clickhouse_url(home: Path) -> str:
+    """Address of this session's embedded ClickHouse."""
+    return clickhouse.ensure_running(home).url
+
+
+@pytest.fixture
+def make_settings(home: Path, clickhouse_url: str, tmp_path: Path) -> Iterator[Callable[..., Settings]]:
+    """Settings with a database of their own on the session's server; the databases are dropped afterwards."""
+    made: list[Settings] = []
+
+    def make(**overrides: Any) -> Settings:
+        defaults: dict[str, Any] = {
+            "home": tmp_path / "home",
+            "clickhouse_url": clickhouse_url,
+            "database": f"t_{uuid.uuid4().hex[:12]}",
+            "instruments": ["EURUSD", "GBPUSD", "USDJPY"],
+        }
+        made.append(load_settings(**(defaults | overrides)))
+        return made[-1]
+
+    yield make
+    for settings in made:
+        client = connect(str(settings.clickhouse_url), settings.database)
+        client.command(f"DROP DATABASE IF EXISTS `{settings.database}` SYNC")
+        client.close()
+
+
+@pytest.fixture
+def warehouse(make_settings: Callable[..., Settings]) -> Iterator[Warehouse]:
+    """An empty warehouse with the schema of the catalogue."""
+    opened = Warehouse(make_settings())
+    yield opened
+    opened.close()
+
+
+@pytest.fixture(scope="session")
+def oanda_v20() -> Path:
+    """Folder of real candles, or a skip that says where they would be."""
+    folder = SHARED_DATA / "oanda_v20"
+    if not folder.is_dir():
+        pytest.skip(f"real candles are not here: {folder} does not exist")
+    return folder
