@@ -1,0 +1,76 @@
+"""path_shape: kernel equals oracle, and the laws of LABELS.md §5."""
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from label_assets.kernels.path_shape import path_shape
+from label_assets_tests.oracles import laws
+from label_assets_tests.oracles import path_shape as oracle
+from label_assets_tests.oracles.comparison import differences
+from label_assets_tests.strategies import (
+    CHARACTERS,
+    HORIZONS,
+    LABELED,
+    Market,
+    any_large_market,
+    any_small_market,
+    as_arrays,
+    as_columns,
+    kernel_windows,
+    law_cuts,
+    oracle_windows,
+    random_market,
+)
+
+ATR_LOOK_BACK = 14
+
+
+def kernel_columns(market, horizon, atr_period=14, minimum_coverage=0.8):
+    windows = kernel_windows(market, horizon, atr_period, minimum_coverage)
+    return as_columns(path_shape(as_arrays(market.path), windows))
+
+
+def oracle_rows(market, horizon, atr_period=14, minimum_coverage=0.8):
+    windows = oracle_windows(market, horizon, atr_period, minimum_coverage)
+    return oracle.path_shape(windows)
+
+
+def disagreements(market, horizon, atr_period=14, minimum_coverage=0.8):
+    rounding = {
+        "path_skewness": [
+            oracle.skewness_rounding(window) for window in oracle_windows(market, horizon, atr_period, minimum_coverage)
+        ]
+    }
+    rows = oracle_rows(market, horizon, atr_period, minimum_coverage)
+    return differences(rows, kernel_columns(market, horizon, atr_period, minimum_coverage), absolute=rounding)
+
+
+@pytest.mark.parametrize("name", LABELED)
+@pytest.mark.parametrize("horizon", HORIZONS)
+@pytest.mark.parametrize("character", CHARACTERS)
+def test_kernel_equals_oracle(name, horizon, character):
+    assert disagreements(random_market(name, 60 + horizon, horizon, CHARACTERS[character]), horizon) == []
+
+
+@given(any_small_market(), st.sampled_from([1, 2, 3, 6]), st.sampled_from([1, 3]))
+@settings(max_examples=150)
+def test_kernel_equals_oracle_on_small_markets(market, horizon, atr_period):
+    assert not market.candles or disagreements(market, horizon, atr_period, 0.5) == []
+
+
+@given(any_large_market(60), st.sampled_from([1, 6, 24]))
+@settings(max_examples=40)
+def test_kernel_equals_oracle_on_large_markets(market, horizon):
+    assert disagreements(market, horizon) == []
+
+
+@given(any_large_market(80), st.sampled_from([1, 6, 24]), st.data())
+@settings(max_examples=20)
+def test_laws(market, horizon, data):
+    def compute(candles, path):
+        return kernel_columns(Market(market.granularity, candles, path), horizon)
+
+    cuts = data.draw(law_cuts(market))
+    options = {"look_back": ATR_LOOK_BACK}
+    assert laws.all_laws(compute, market.candles, market.path, horizon=horizon, **options, **cuts) == []
