@@ -243,20 +243,21 @@ def large_markets(draw: st.DrawFn, name: str, count: int) -> Market:
 
 
 @st.composite
-def small_markets(draw: st.DrawFn, name: str, most_bars: int = 60) -> Market:
-    """Few path bars, each drawn, on a grid of whole numbers: small enough to read when it fails.
+def small_markets(draw: st.DrawFn, name: str, most_candles: int = 12) -> Market:
+    """Few candles, each path bar drawn, on a grid of whole numbers: small enough to read when it fails.
 
     Use a short ATR period with these.
     """
     path = granularity(granularity(name).path)
     step = st.tuples(
-        st.sampled_from([1, 1, 1, 1, 1, 2, 3, 9, 60]),  # bars since the last one, 60 leaving a hole
+        st.sampled_from([1] * 24 + [2, 3, 9, 60]),  # bars since the last one, 60 leaving a hole
         st.sampled_from([0, 0, 0, 0, 1, -1, 5]),  # open against the last close
         st.sampled_from([0, 1, 1, 2, 4]),  # above the body
         st.sampled_from([0, 1, 1, 2, 4]),  # below the body
         st.sampled_from([0, 0, 1, -1, 1, -1, 3, -3, 12]),  # close against the open
     )
-    steps = draw(st.lists(step, min_size=2, max_size=most_bars))
+    per_bar = granularity(name).bars_per_bar
+    steps = draw(st.lists(step, min_size=3 * per_bar, max_size=most_candles * per_bar))
     scale = draw(st.sampled_from([1.0, 1e-5, 0.01, 2.0**-7, 997.0]))
     opens = _opens(path.name, 64 * math.ceil(len(steps) * 60 * path.seconds / DAY_S / 64 + 1))
     at, close = 0, draw(st.sampled_from([20, 3, 1000]))

@@ -82,7 +82,10 @@ def test_a_changed_comment_is_followed(warehouse: Warehouse) -> None:
             ),
             "candles.open: stored as Float64, wanted Float32",
         ),
-        (dataclasses.replace(CANDLES, columns=CANDLES.columns[:-1]), "candles.volume: stored, but not in the catalogue"),
+        (
+            dataclasses.replace(CANDLES, columns=CANDLES.columns[:-1]),
+            "candles.volume: stored, but not in the catalogue",
+        ),
         (dataclasses.replace(CANDLES, key=(CANDLES.key[0], CANDLES.key[2], CANDLES.key[1])), "candles: sorted by"),
     ],
 )

@@ -37,7 +37,8 @@ def candle_table(instrument: str, rows: Sequence[tuple[str, int, float]]) -> pa.
 
 def stored(warehouse: Warehouse, instrument: str = "EURUSD") -> set[tuple[str, int, float]]:
     rows = warehouse.client.query(
-        "SELECT granularity, toUnixTimestamp(ts), close FROM candles WHERE instrument_id = {i:String}", {"i": instrument}
+        "SELECT granularity, toUnixTimestamp(ts), close FROM candles WHERE instrument_id = {i:String}",
+        {"i": instrument},
     ).result_rows
     return {(name, (ts - START) // HOUR, close) for name, ts, close in rows}
 
@@ -99,9 +100,7 @@ def test_changes_and_tombstones_are_one_part(warehouse: Warehouse) -> None:
     )
     assert (result.rows_written, result.rows_unchanged, result.rows_removed) == (300, 200, 100)
     assert parts(warehouse) == 2
-    warehouse.upsert(
-        CANDLES, WHOLE, candle_table("EURUSD", [("H1", hour, 1.0 + hour % 2) for hour in range(100, 600)])
-    )
+    warehouse.upsert(CANDLES, WHOLE, candle_table("EURUSD", [("H1", hour, 1.0 + hour % 2) for hour in range(100, 600)]))
     assert parts(warehouse) == 2, "an unchanged scope writes nothing"
 
 

@@ -1,0 +1,97 @@
+"""Runs of the real graph for tests, and a picture of everything that the warehouse holds."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from label_assets.assets.partitions import partition_key
+from label_assets.catalog.families import TABLES
+from label_assets.catalog.tables import WINDOW_STATUS
+from label_assets.definitions import build_defs
+from label_assets.market.calendar import SessionCalendar
+from label_assets.materialize import RANGE_END_TAG, RANGE_START_TAG
+from label_assets.settings import Settings
+from label_assets.sources.synthetic import SyntheticMarket
+from label_assets.warehouse.client import Warehouse
+
+FAR_FUTURE = 2_145_916_800
+
+
+def materialize(
+    settings: Settings,
+    instrument: str,
+    months: tuple[str, str],
+    selection: Iterable[str] | None = None,
+    instance: dg.DagsterInstance | None = None,
+) -> dg.ExecuteInProcessResult:
+    """One run of the graph, or of some of its assets, over a range of months."""
+    job = build_defs(settings).resolve_implicit_global_asset_job_def()
+    return job.execute_in_process(
+        instance=instance or dg.DagsterInstance.ephemeral(),
+        asset_selection=[dg.AssetKey(name) for name in selection] if selection else None,
+        tags={
+            RANGE_START_TAG: partition_key(instrument, months[0]),
+            RANGE_END_TAG: partition_key(instrument, months[1]),
+        },
+        run_config={"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}},
+        raise_on_error=False,
+    )
+
+
+def contents(settings: Settings) -> dict[str, pa.Table]:
+    """Every row of every view, in key order, without the time of writing."""
+    warehouse = Warehouse(settings)
+    found = {}
+    for table in TABLES:
+        names = [name for name in table.names if name not in table.uncompared]
+        columns = ", ".join(f"`{name}`" for name in names)
+        found[table.name] = warehouse.query_text(
+            f"SELECT {columns} FROM `{table.name}` ORDER BY {', '.join(table.key_names)}"
+        )
+    warehouse.close()
+    return found
+
+
+def label_rows(settings: Settings) -> list[dict[str, Any]]:
+    """Rows of labels in key order: times as epoch seconds, the status by its name, without the time of writing."""
+    rows = contents(settings)["labels"].to_pylist()
+    return [row | {"window_status": WINDOW_STATUS[row["window_status"]]} for row in rows]
+
+
+def assert_same(left: dict[str, pa.Table], right: dict[str, pa.Table]) -> None:
+    """Every table bit for bit the same."""
+    for name, table in left.items():
+        assert table.num_rows == right[name].num_rows, name
+        for column in table.column_names:
+            assert table[column].equals(right[name][column]), f"{name}.{column} differs"
+
+
+def written(result: dg.ExecuteInProcessResult) -> dict[str, int]:
+    """Rows written by each asset of a run."""
+    counts: dict[str, int] = {}
+    for event in result.get_asset_materialization_events():
+        metadata = event.materialization.metadata
+        name = event.asset_key.to_user_string() if event.asset_key else ""
+        counts[name] = counts.get(name, 0) + int(str(metadata["rows_written"].value))
+        counts[name] += int(str(metadata["rows_removed"].value))
+    return counts
+
+
+def synthetic_frame(instrument: str, start_ts: int, end_ts: int) -> dict[str, np.ndarray]:
+    """M15 candles of the synthetic market as columns of a Parquet file."""
+    settings = Settings()
+    market = SyntheticMarket(settings.synthetic.seed, settings.instruments, SessionCalendar(settings.session_open))
+    candles = market.read(instrument, "M15", start_ts, end_ts, FAR_FUTURE).candles
+    return {name: getattr(candles, name).copy() for name in ("ts", "open", "high", "low", "close", "volume")}
+
+
+def write_parquet(path: Path, columns: dict[str, Any]) -> None:
+    """A file of the landing folder; `ts` are epoch seconds."""
+    table = pa.table(columns)
+    stamps = table["ts"].cast(pa.timestamp("s", tz="UTC"))
+    pq.write_table(table.set_column(table.schema.get_field_index("ts"), "ts", stamps), path)

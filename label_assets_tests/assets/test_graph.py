@@ -1,0 +1,103 @@
+"""The graph that Dagster sees: assets, edges, policies, versions."""
+
+import subprocess
+import sys
+
+import dagster as dg
+import pytest
+
+from label_assets.assets.partitions import BACKFILL_POLICY
+from label_assets.catalog.families import FAMILIES, LABELS, table
+from label_assets.compute.versions import code_versions
+from label_assets.definitions import build_defs
+from label_assets.settings import load_settings
+
+FAMILY_NAMES = [family.name for family in FAMILIES]
+EDGES = {
+    "raw_candles": set(),
+    "candles": {"raw_candles"},
+    "path_windows": {"candles"},
+    **{name: {"path_windows"} for name in FAMILY_NAMES},
+    "labels": set(FAMILY_NAMES),
+}
+
+
+@pytest.fixture(scope="module")
+def definitions() -> dg.Definitions:
+    return build_defs(load_settings())
+
+
+def test_assets_and_edges(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    found = {
+        key.to_user_string(): {parent.to_user_string() for parent in graph.get(key).parent_keys}
+        for key in graph.get_all_asset_keys()
+    }
+    assert found == EDGES
+
+
+def test_one_partitioning_and_one_backfill_policy(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    nodes = [graph.get(key) for key in graph.get_all_asset_keys()]
+    assert len({node.partitions_def.get_serializable_unique_identifier() for node in nodes}) == 1
+    assert all(node.backfill_policy is BACKFILL_POLICY for node in nodes)
+
+
+def test_every_asset_describes_itself(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    for key in graph.get_all_asset_keys():
+        node = graph.get(key)
+        name = key.to_user_string()
+        assert node.description, name
+        assert node.group_name in {"candles", "windows", "labels"}, name
+        assert "clickhouse" in node.kinds, name
+        assert [column.name for column in node.metadata["dagster/column_schema"].columns] == list(table(name).names)
+
+
+def test_checks_block(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    names = {f"{key.asset_key.to_user_string()}.{key.name}" for key in graph.asset_check_keys}
+    assert names == {
+        "candles.ohlc_holds",
+        "candles.stamps_are_aligned",
+        "candles.candles_are_in_order",
+        "candles.keys_are_unique",
+        "labels.values_are_in_range",
+        "labels.one_row_per_candle_and_horizon",
+    }
+    for definition in definitions.asset_checks or ():
+        assert all(spec.blocking for spec in definition.check_specs)
+
+
+@pytest.mark.parametrize(
+    ("overrides", "changed"),
+    [
+        ({"labels": {"barrier_width": "1 %"}}, {"barriers"}),
+        ({"labels": {"flat_return": 1e-4}}, {"returns"}),
+        ({"labels": {"profit_factor_cap": 50.0}}, {"excursions"}),
+        ({"labels": {"atr_period": 20}}, {"path_windows", "returns", "barriers", "volatility"}),
+        ({"horizons": (6, 24)}, {"path_windows", *FAMILY_NAMES}),
+        ({"session_open": "00:00 UTC"}, {"candles", "path_windows", *FAMILY_NAMES}),
+        ({"home": "/elsewhere", "database": "other"}, set()),
+    ],
+)
+def test_a_setting_changes_the_versions_of_the_assets_that_use_it(overrides: dict, changed: set[str]) -> None:
+    before, after = code_versions(load_settings()), code_versions(load_settings(**overrides))
+    assert {name for name in before if before[name] != after[name]} == changed | ({"labels"} if changed else set())
+
+
+def test_versions_are_those_of_the_assets(definitions: dg.Definitions) -> None:
+    graph = definitions.resolve_asset_graph()
+    versions = code_versions(load_settings())
+    assert {key.to_user_string(): graph.get(key).code_version for key in graph.get_all_asset_keys()} == versions
+    assert LABELS.name in versions
+
+
+def test_loading_opens_nothing_and_imports_nothing_heavy() -> None:
+    code = (
+        "import sys, label_assets.definitions as d; from label_assets.settings import load_settings; "
+        "d.build_defs(load_settings(clickhouse_url='http://127.0.0.1:1')); "
+        "print([name for name in ('numba', 'chdb', 'clickhouse_connect', 'matplotlib') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout.strip() == "[]", done.stderr
