@@ -8,7 +8,8 @@ from collections.abc import Sequence
 import numpy as np
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings, strategies as st
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from label_assets.catalog.tables import CANDLES, REJECTED_CANDLES
 from label_assets.errors import WarehouseError

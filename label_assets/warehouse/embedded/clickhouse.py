@@ -30,10 +30,10 @@ from label_assets.warehouse.embedded.lifecycle import (
     read_record,
     secret,
     server_folder,
-    spawn,
     stop_server,
     wait_until_ready,
 )
+from label_assets.warehouse.embedded.processes import spawn
 
 _NAME = "clickhouse"
 _USER = "default"

@@ -19,13 +19,14 @@ from pathlib import Path
 from label_assets.warehouse.embedded.lifecycle import (
     LOOPBACK,
     ServerRecord,
-    process_identity,
+    free_port,
     secret,
     server_folder,
     try_lock,
     wait_for,
     write_record,
 )
+from label_assets.warehouse.embedded.processes import process_identity
 
 MEMORY_RATIO = 0.5
 MAX_QUERIES = 32
@@ -68,17 +69,14 @@ def main() -> None:
 
 def _serve(folder: Path, port: int, max_queries: int, leave: threading.Event) -> None:
     from label_assets.warehouse.embedded.clickhouse_engine import Engine  # noqa: PLC0415
-    from label_assets.warehouse.embedded.clickhouse_http import ClickHouseServer  # noqa: PLC0415
+    from label_assets.warehouse.embedded.clickhouse_http import ClickHouseHandler  # noqa: PLC0415
+    from label_assets.warehouse.embedded.clickhouse_server import ClickHouseServer  # noqa: PLC0415
 
     engine = Engine(folder / "data", MEMORY_RATIO)
     for number in (signal.SIGTERM, signal.SIGINT):  # chDB may have put its own in their place
         signal.signal(number, lambda *_: leave.set())
-    try:
-        server = ClickHouseServer((LOOPBACK, port), engine, secret(folder), max_queries)
-    except OSError:
-        if not port:
-            raise
-        server = ClickHouseServer((LOOPBACK, 0), engine, secret(folder), max_queries)
+    free = free_port(port)
+    server = ClickHouseServer((LOOPBACK, free), ClickHouseHandler, engine, secret(folder), max_queries)
     threading.Thread(target=server.serve_forever, args=(0.1,), name="accept", daemon=True).start()
     pid = os.getpid()
     identity = process_identity(pid) or ""

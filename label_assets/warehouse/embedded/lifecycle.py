@@ -1,4 +1,4 @@
-"""What the three local servers have in common: folder, secret, endpoint file, start lock, process identity, stop.
+"""What the three local servers have in common: folder, secret, endpoint file, start lock, stop.
 
 A server is known by one file, `endpoint.json`, in its folder. The file is never removed: after a crash or a stop it
 still says which port to take again, so that clients made earlier keep working. Whether the server runs is decided by
@@ -21,22 +21,16 @@ import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psutil
-
 from label_assets.errors import EmbeddedServerError
+from label_assets.warehouse.embedded.processes import log_tail, process_identity
 
 LOOPBACK = "127.0.0.1"
-_LOG_LIMIT_BYTES = 8 * 1024 * 1024
-_LOG_TAIL_LINES = 25
 _POLL_S = 0.02
 _SECRET_PATIENCE_S = 60.0
-
-# Popen objects of servers that this process started: polled so that a server that died is not left a zombie.
-_children: dict[int, subprocess.Popen[bytes]] = {}
 
 
 @dataclass(frozen=True)
@@ -103,8 +97,10 @@ def server_folder(home: Path, name: str) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o700)
         probe = folder / f".probe-{os.getpid()}-{secrets.token_hex(4)}"
-        probe.write_bytes(b"\0" * 4096)
-        probe.unlink()
+        try:
+            probe.write_bytes(b"\0" * 4096)
+        finally:
+            probe.unlink(missing_ok=True)
     except OSError as error:
         raise unusable_folder(folder, name, error) from error
     return folder
@@ -189,35 +185,6 @@ def write_record(folder: Path, record: ServerRecord) -> None:
         raise unusable_folder(folder, folder.name, error) from error
 
 
-def process_identity(pid: int) -> str | None:
-    """Return what tells this process from any other that had or will have its pid; None if it does not live.
-
-    On Linux: boot id and start in clock ticks. Elsewhere: start in seconds. A zombie does not live.
-    """
-    child = _children.get(pid)
-    if child is not None and child.poll() is not None:
-        del _children[pid]
-    try:
-        process = psutil.Process(pid)
-        if process.status() == psutil.STATUS_ZOMBIE:
-            return None
-        # The fields after the name, which may itself hold spaces and brackets; the 20th of them is the start.
-        fields = Path(f"/proc/{pid}/stat").read_text(encoding="latin-1").rpartition(")")[2].split()
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        return f"{boot}:{fields[19]}"
-    except (psutil.Error, ProcessLookupError):
-        return None
-    except OSError:
-        return _portable_identity(pid)
-
-
-def _portable_identity(pid: int) -> str | None:
-    try:
-        return f"epoch:{psutil.Process(pid).create_time():.2f}"
-    except psutil.Error:
-        return None
-
-
 def is_alive(record: ServerRecord | None) -> bool:
     """Say whether the recorded process, and not a stranger with its pid, lives."""
     return record is not None and process_identity(record.pid) == record.identity
@@ -276,61 +243,6 @@ def free_port(preferred: int | None) -> int:
         allowed="at least one free port",
         action="close some of the programs that listen on this machine",
     )
-
-
-def spawn(
-    arguments: Sequence[str], folder: Path, env: Mapping[str, str] | None = None, user: int | None = None
-) -> subprocess.Popen[bytes]:
-    """Start a process that outlives this one; its output goes to `server.log` in the folder.
-
-    Args:
-        arguments: Program and arguments.
-        folder: Folder of the server, also its working directory.
-        env: Environment; by default that of this process.
-        user: Numeric user to become, if this process is root and the server may not be.
-    """
-    log = folder / "server.log"
-    try:
-        if log.exists() and log.stat().st_size > _LOG_LIMIT_BYTES:
-            log.replace(folder / "server.log.1")
-        with log.open("ab") as output:
-            log.chmod(0o600)
-            child = subprocess.Popen(
-                list(arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                cwd=folder,
-                env=None if env is None else dict(env),
-                start_new_session=True,
-                user=user,
-                group=user and _group_of(user),
-                extra_groups=None if user is None else [],
-            )
-    except OSError as error:
-        raise EmbeddedServerError(
-            asked=f"the local {folder.name} server as {arguments[0]}",
-            found=f"{error.strerror or error} ({type(error).__name__})",
-            allowed="a program that this user may run and a folder that it may write",
-            action=f"check the rights of {arguments[0]} and the free space of {folder}",
-        ) from error
-    _children[child.pid] = child
-    return child
-
-
-def _group_of(user: int) -> int:
-    import pwd  # noqa: PLC0415  absent on Windows, needed by root only
-
-    return pwd.getpwuid(user).pw_gid
-
-
-def log_tail(folder: Path) -> str:
-    """Return the last lines of the server's log, for error messages."""
-    try:
-        lines = (folder / "server.log").read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return "(no log)"
-    return "\n".join(lines[-_LOG_TAIL_LINES:]) or "(empty log)"
 
 
 def wait_until_ready(child: subprocess.Popen[bytes], folder: Path, ready: Callable[[], bool], timeout_s: float) -> None:

@@ -33,17 +33,16 @@ from label_assets.warehouse.embedded.lifecycle import (
     free_port,
     is_alive,
     not_installed,
-    process_identity,
     read_record,
     secret,
     server_folder,
-    spawn,
     stop_server,
     unusable_folder,
     wait_until_ready,
     write_private,
     write_record,
 )
+from label_assets.warehouse.embedded.processes import process_identity, spawn
 
 DATABASE = "dagster"
 USER = "label_assets"

@@ -23,16 +23,15 @@ from label_assets.warehouse.embedded.lifecycle import (
     is_alive,
     not_installed,
     package_version,
-    process_identity,
     read_record,
     secret,
     server_folder,
-    spawn,
     stop_server,
     wait_until_ready,
     write_private,
     write_record,
 )
+from label_assets.warehouse.embedded.processes import process_identity, spawn
 
 _NAME = "redis"
 _ANSWER_TIMEOUT_S = 2.0
