@@ -163,3 +163,7 @@ def docs_write(folder: Annotated[Path, typer.Argument(help="Folder of the docs."
     for name, text in generated_pages().items():
         (folder / name).write_text(text, encoding="utf-8")
         typer.echo(f"wrote {folder / name}")
+
+
+if __name__ == "__main__":
+    main()

@@ -5,6 +5,7 @@ Belongs here: reading on behalf of a person. Does not belong here: statements of
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
+from label_assets.catalog.families import TABLES
 from label_assets.errors import WarehouseError
 from label_assets.settings import Settings
 from label_assets.warehouse import schema
@@ -40,7 +41,7 @@ def run_query(settings: Settings, sql: str, output: str = "table") -> str:
         raise WarehouseError(
             asked=f"statement {sql.strip()!r}",
             found=server_message(error),
-            allowed=f"a statement that reads; tables: {', '.join(table.name for table in schema.TABLES)}",
+            allowed=f"a statement that reads; tables: {', '.join(table.name for table in TABLES)}",
             action="mend the statement; DESCRIBE TABLE name shows columns and what they say",
         ) from error
     finally:

@@ -15,9 +15,13 @@ from label_assets.compute.rows import candles_from_rows, rows_from_arrays
 from label_assets.kernels.arrays import Candles
 from label_assets.market.calendar import SessionCalendar
 from label_assets.market.resampling import ladder
+from label_assets.market.validation import MISALIGNED_STAMP, MISSING_STAMP, STAMP_OUT_OF_RANGE, UNFINISHED
 from label_assets.sources.batch import CandleBatch, RejectedCandle
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.upsert import Scope
+
+_WRONG_STAMPS = {MISSING_STAMP, STAMP_OUT_OF_RANGE, MISALIGNED_STAMP, UNFINISHED}
+"""Reasons to reject a row of which the time is what is wrong: no evidence of how far its file reaches."""
 
 
 class OwnedRows(NamedTuple):
@@ -31,17 +35,19 @@ def raw_rows(batch: CandleBatch, stored: pa.Table) -> OwnedRows | None:
     """What `raw_candles` should hold after a batch.
 
     A batch speaks for the time from its first to its last row and for nothing outside: a file that ends early removes
-    nothing behind its end. Where it has only a rejected row, the candle that was stored before stays.
+    nothing behind its end, not even with a last row whose stamp is wrong. Where it has only a rejected row, the candle
+    that was stored before stays.
 
     Args:
         batch: What the source has.
         stored: Rows of `raw_candles` now, in the wire schema.
 
     Returns:
-        None for a batch without a row.
+        None for a batch without a row, or with wrong stamps only.
     """
     rejected = np.array([candle.ts for candle in batch.rejected], np.int64)
-    stamps = np.concatenate([batch.candles.ts, rejected])
+    is_timed = np.array([candle.reason not in _WRONG_STAMPS for candle in batch.rejected], bool)
+    stamps = np.concatenate([batch.candles.ts, rejected[is_timed]])
     if not len(stamps):
         return None
     scope = Scope(batch.instrument, int(stamps.min()), int(stamps.max()) + 1)

@@ -91,9 +91,13 @@ def create_view(table: Table) -> str:
 
     A key never changes its year, so FINAL need not merge across partitions.
     """
-    columns = ",\n    ".join(f"`{name}`" for name in table.names)
+    declared = ",\n    ".join(
+        f"`{column.name}` {column_type(column)} COMMENT {quoted(column_comment(column))}"
+        for column in table.all_columns
+    )
+    columns = ", ".join(f"`{name}`" for name in table.names)
     return (
-        f"CREATE OR REPLACE VIEW `{table.name}` AS\nSELECT\n    {columns}\nFROM `{storage_name(table)}` FINAL\n"
+        f"CREATE OR REPLACE VIEW `{table.name}`\n(\n    {declared}\n)\nAS SELECT {columns}\nFROM `{storage_name(table)}` FINAL\n"
         "SETTINGS do_not_merge_across_partitions_select_final = 1\n"
         f"COMMENT {quoted(table.sentence)}"
     )
@@ -178,7 +182,8 @@ def plan_migration(client: "Client", tables: tuple[Table, ...] = TABLES) -> Migr
             refused += differences
             if keys.get(storage, "") != ", ".join(table.key_names):
                 refused.append(f"{table.name}: sorted by ({keys.get(storage)}), wanted {table.key_names}")
-        if [column.name for column in stored.get(table.name, [])] != list(table.names):
+        shown = [(column.name, column.comment) for column in stored.get(table.name, [])]
+        if shown != [(column.name, column_comment(column)) for column in table.all_columns]:
             statements.append(create_view(table))
     return MigrationPlan(tuple(statements), tuple(refused))
 

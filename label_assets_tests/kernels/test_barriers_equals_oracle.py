@@ -7,11 +7,13 @@ from hypothesis import strategies as st
 from label_assets.kernels.barriers import BarrierWidth, barriers
 from label_assets_tests.oracles import barriers as oracle
 from label_assets_tests.oracles import laws
+from label_assets_tests.oracles.candle import Candle
 from label_assets_tests.oracles.comparison import differences
 from label_assets_tests.strategies import (
     CHARACTERS,
     HORIZONS,
     LABELED,
+    START_TS,
     Market,
     any_large_market,
     any_small_market,
@@ -19,6 +21,7 @@ from label_assets_tests.strategies import (
     as_columns,
     kernel_windows,
     law_cuts,
+    market_of,
     oracle_windows,
     random_market,
 )
@@ -81,3 +84,27 @@ def test_kernel_equals_oracle_for_other_widths(width, character):
 def test_kernel_equals_oracle_where_barriers_are_near(market, horizon, width):
     rows = oracle_rows(market, horizon, 1, 0.5, width=width)
     assert not rows or differences(rows, kernel_columns(market, horizon, 1, 0.5, width=width)) == []
+
+
+@pytest.mark.parametrize(
+    ("opened", "high", "low", "expected"),
+    [
+        (5.0, 5.0, 3.0, (1, False, 0.25)),  # opens on the upper barrier: no doubt, although it reaches the lower one
+        (3.0, 5.0, 3.0, (-1, False, -0.25)),  # opens on the lower barrier
+        (6.0, 6.0, 2.0, (1, False, 0.5)),  # opens beyond: exit at the open
+        (2.0, 6.0, 2.0, (-1, False, -0.5)),
+        (4.0, 5.0, 3.0, (-1, True, -0.25)),  # both equally near: the lower one
+        (4.25, 5.0, 3.0, (1, True, 0.25)),
+        (3.75, 5.0, 3.0, (-1, True, -0.25)),
+        (4.0, 4.75, 3.25, (0, False, 0.0)),
+    ],
+)
+def test_bar_that_reaches_both_barriers(opened, high, low, expected):
+    quarter_hours = [Candle(START_TS + 900 * t, START_TS + 900 * (t + 1), 4.0, 4.0, 4.0, 4.0) for t in range(8)]
+    bar = quarter_hours[4]
+    quarter_hours[4] = Candle(bar.ts, bar.close_ts, opened, high, low, 4.0)
+    market = market_of("H1", quarter_hours)
+    columns = kernel_columns(market, 1, width=(None, 0.25))
+    assert differences(oracle_rows(market, 1, width=(None, 0.25)), columns) == []
+    found = [columns[name][0] for name in ("triple_barrier_label", "triple_barrier_ambiguous", "barrier_return")]
+    assert found == list(expected)

@@ -6,22 +6,26 @@ from hypothesis import strategies as st
 
 from label_assets.kernels.windows import WINDOW_STATUS
 from label_assets_tests.oracles import laws, windows
+from label_assets_tests.oracles.candle import Candle
 from label_assets_tests.oracles.comparison import differences
 from label_assets_tests.strategies import (
     CHARACTERS,
     HORIZONS,
     LABELED,
+    START_TS,
     Market,
     any_large_market,
     any_small_market,
     as_columns,
     kernel_windows,
     law_cuts,
+    market_of,
     oracle_windows,
     random_market,
 )
 
 ATR_LOOK_BACK = 14
+HOUR_S, QUARTER_S, DAY_S = 3600, 900, 86_400
 AT_ENTRY = ("entry_ts", "entry_price", "atr")
 PRICES = ("entry_price", "atr", "exit_price")
 
@@ -66,3 +70,29 @@ def test_laws(market, horizon, data):
     cuts = data.draw(law_cuts(market))
     options = {"look_back": ATR_LOOK_BACK, "at_entry": AT_ENTRY, "prices": PRICES}
     assert laws.all_laws(compute, market.candles, market.path, horizon=horizon, **options, **cuts) == []
+
+
+def quarter_hours(opens, high, low, close):
+    return [Candle(ts, ts + QUARTER_S, close, high, low, close) for ts in opens]
+
+
+@pytest.mark.parametrize(
+    ("hole_s", "status"), [(5 * DAY_S, "complete"), (5 * DAY_S + HOUR_S, "gap"), (5 * DAY_S - HOUR_S, "complete")]
+)
+def test_gap_is_more_than_the_limit_from_open_to_open(hole_s, status):
+    opens = [START_TS + QUARTER_S * t for t in range(8)]
+    later = [ts - 4 * QUARTER_S + hole_s for ts in opens]  # the first of these opens hole_s after the last hour
+    market = market_of("H1", quarter_hours(opens[:4] + [ts + 4 * QUARTER_S for ts in later], 2.0, 1.0, 1.5))
+    assert market.candles[1].ts - market.candles[0].ts == hole_s
+    columns = kernel_columns(market, 1)
+    assert columns["window_status"][0] == status
+    assert differences(oracle_rows(market, 1), columns, relative=0.0) == []
+
+
+@pytest.mark.parametrize(("price", "defined"), [(1e9, True), (2e9, False)])
+def test_atr_is_undefined_below_a_billionth_of_the_price(price, defined):
+    opens = [START_TS + QUARTER_S * t for t in range(80)]
+    market = market_of("H1", quarter_hours(opens, price + 0.5, price - 0.5, price))
+    columns = kernel_columns(market, 1)
+    assert (columns["atr"][14] == 1.0) is defined
+    assert differences(oracle_rows(market, 1), columns, relative=0.0) == []
