@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column
 from rich.table import Table as Grid
 
 from label_assets.assets.partitions import month_start, next_month
@@ -59,15 +60,18 @@ def summarize(settings: Settings, runs: Sequence[FinishedRun]) -> None:
     """Print rows of each table, class balance, speed, and where things are."""
     console = Console()
     warehouse = Warehouse(settings)
-    counts = Grid("table", "rows", "what a row is", title="Tables", title_justify="left")
+    counts = Grid("table", Column("rows", justify="right"), title="Tables", title_justify="left")
     for table in TABLES:
         rows = warehouse.query_text(f"SELECT count() AS n FROM `{table.name}`")["n"][0].as_py()
-        counts.add_row(table.name, f"{rows:,}", table.sentence)
+        counts.add_row(table.name, f"{rows:,}")
     console.print(counts)
+    figures = ("rows", "complete", "lower", "neither", "upper", "mfe", "mae")
     balance = Grid(
-        "instrument", "granularity", "rows", "complete", "lower −1", "none 0", "upper +1", "mean mfe", "mean mae",
-        title="Triple barrier of complete windows", title_justify="left",
-    )  # fmt: skip
+        *(Column(name, no_wrap=True) for name in ("instrument", "candle")),
+        *(Column(name, justify="right", no_wrap=True) for name in figures),
+        title="Triple barrier of complete windows, mean excursions",
+        title_justify="left",
+    )
     for row in warehouse.query("read_class_balance", instruments=[run.instrument_id for run in runs]).to_pylist():
         balance.add_row(
             row["instrument_id"],

@@ -97,7 +97,8 @@ def create_view(table: Table) -> str:
     )
     columns = ", ".join(f"`{name}`" for name in table.names)
     return (
-        f"CREATE OR REPLACE VIEW `{table.name}`\n(\n    {declared}\n)\nAS SELECT {columns}\nFROM `{storage_name(table)}` FINAL\n"
+        f"CREATE OR REPLACE VIEW `{table.name}`\n(\n    {declared}\n)\nAS SELECT {columns}\n"
+        f"FROM `{storage_name(table)}` FINAL\n"
         "SETTINGS do_not_merge_across_partitions_select_final = 1\n"
         f"COMMENT {quoted(table.sentence)}"
     )
