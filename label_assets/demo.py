@@ -7,6 +7,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column
@@ -60,22 +61,22 @@ def summarize(settings: Settings, runs: Sequence[FinishedRun]) -> None:
     """Print rows of each table, class balance, speed, and where things are."""
     console = Console()
     warehouse = Warehouse(settings)
-    counts = Grid("table", Column("rows", justify="right"), title="Tables", title_justify="left")
+    counts = Grid("table", Column("rows", justify="right"), title="Tables", title_justify="left", box=SIMPLE_HEAD)
     for table in TABLES:
         rows = warehouse.query_text(f"SELECT count() AS n FROM `{table.name}`")["n"][0].as_py()
         counts.add_row(table.name, f"{rows:,}")
     console.print(counts)
     figures = ("rows", "complete", "lower", "neither", "upper", "mfe", "mae")
     balance = Grid(
-        *(Column(name, no_wrap=True) for name in ("instrument", "candle")),
+        Column("candles", no_wrap=True),
         *(Column(name, justify="right", no_wrap=True) for name in figures),
         title="Triple barrier of complete windows, mean excursions",
         title_justify="left",
+        box=SIMPLE_HEAD,
     )
     for row in warehouse.query("read_class_balance", instruments=[run.instrument_id for run in runs]).to_pylist():
         balance.add_row(
-            row["instrument_id"],
-            row["granularity"],
+            f"{row['instrument_id']} {row['granularity']}",
             f"{row['label_rows']:,}",
             f"{row['complete']:.1%}",
             *(f"{row[name]:.1%}" for name in ("lower", "none", "upper")),
