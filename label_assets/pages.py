@@ -88,7 +88,7 @@ def _attribute_sentences(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _shown_default(value: Any) -> str:
-    if value is None or value is PydanticUndefined:
+    if value is None or value is PydanticUndefined or value == {}:
         return "unset"
     if isinstance(value, tuple) and len(value) > 6:
         return f"{len(value)} instruments, see `label_assets/catalog/instruments.py`"

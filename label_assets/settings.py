@@ -8,6 +8,7 @@ Belongs here: settings and what makes one invalid. Does not belong here: anythin
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import date
 from functools import reduce
 from pathlib import Path
@@ -22,7 +23,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
-from label_assets.catalog.granularities import GRANULARITIES, granularity, ladder
+from label_assets.catalog.granularities import GRANULARITIES, Granularity, granularity, ladder
 from label_assets.catalog.instruments import DEFAULT_INSTRUMENTS, Instrument
 from label_assets.errors import CatalogError, SettingsError
 
@@ -42,6 +43,26 @@ def parse_width(text: str) -> tuple[float, float]:
     return (0.0, number / 100) if match[2] == "%" else (number, 0.0)
 
 
+class GranularityNumbers(BaseModel):
+    """Numbers of one granularity; an unset one has the catalogue's value (`catalog.granularities`).
+
+    Attributes:
+        gap_limit_s: Two successive candles that open further apart than this make a window a `gap` [s].
+        level_lifetime: Life of a support or resistance level [candles].
+        quantile_sample: Candles in the reference sample of `return_quantile`.
+        burst_sample: Candles in the reference sample of `event_burst`.
+        burst_minimum: Fewest complete windows in that sample.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    gap_limit_s: int | None = Field(default=None, ge=60)
+    level_lifetime: int | None = Field(default=None, ge=1, le=100_000)
+    quantile_sample: int | None = Field(default=None, ge=2, le=100_000)
+    burst_sample: int | None = Field(default=None, ge=2, le=100_000)
+    burst_minimum: int | None = Field(default=None, ge=1, le=100_000)
+
+
 class LabelSettings(BaseModel):
     """The numbers of LABELS.md that a user may change. Each enters the code version of the assets that use it.
 
@@ -53,6 +74,8 @@ class LabelSettings(BaseModel):
         barrier_width: Distance of the triple barrier from the entry: "2 ATR" or a share of price, "1 %".
         profit_factor_cap: Largest `profit_factor` [1].
         end_extremum_gap_cap: Largest `end_extremum_gap` [1].
+        numbers: Numbers by granularity that replace the catalogue's, for example `[labels.numbers.D]` with
+            `quantile_sample = 250`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -64,6 +87,7 @@ class LabelSettings(BaseModel):
     barrier_width: str = "2 ATR"
     profit_factor_cap: float = Field(default=100.0, gt=0)
     end_extremum_gap_cap: float = Field(default=10.0, gt=0)
+    numbers: dict[str, GranularityNumbers] = {}
 
     @field_validator("barrier_width")
     @classmethod
@@ -71,6 +95,18 @@ class LabelSettings(BaseModel):
         if parse_width(text)[1] >= 1:
             raise ValueError(f"found {text!r}; allowed is a share below 100 %, or the lower barrier is no price")
         return text
+
+    @field_validator("numbers")
+    @classmethod
+    def _granularities_exist(cls, numbers: dict[str, GranularityNumbers]) -> dict[str, GranularityNumbers]:
+        for name in numbers:
+            granularity(name)
+        return numbers
+
+    def granularity(self, name: str) -> Granularity:
+        """A granularity of the catalogue with the numbers that these settings replace."""
+        numbers = self.numbers.get(name)
+        return replace(granularity(name), **numbers.model_dump(exclude_none=True)) if numbers else granularity(name)
 
 
 class SyntheticSettings(BaseModel):

@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 
 from label_assets.catalog.columns import Table
 from label_assets.catalog.families import FAMILIES
-from label_assets.catalog.granularities import granularity
 from label_assets.catalog.tables import PATH_WINDOWS
 from label_assets.compute.inputs import MarketSlice
 from label_assets.compute.rows import rows_from_arrays
@@ -36,7 +35,7 @@ class _Inputs(NamedTuple):
 
 
 def _returns(inputs: _Inputs) -> Any:
-    sample = granularity(inputs.market.granularity).quantile_sample
+    sample = inputs.labels.granularity(inputs.market.granularity).quantile_sample
     parameters = ReturnParameters(
         horizon=inputs.horizon,
         flat_return=inputs.labels.flat_return,
@@ -79,7 +78,7 @@ COMPUTED_TABLES: tuple[Table, ...] = (PATH_WINDOWS, *(family.table for family in
 
 def window_parameters(labels: LabelSettings, granularity_name: str, horizon: int) -> WindowParameters:
     """Parameters of the path windows of one granularity and horizon."""
-    rung = granularity(granularity_name)
+    rung = labels.granularity(granularity_name)
     return WindowParameters(
         horizon=horizon,
         bars_per_bar=rung.bars_per_bar,

@@ -10,7 +10,7 @@ Belongs here: distances. Does not belong here: reading (`compute.inputs`).
 import math
 from dataclasses import dataclass
 
-from label_assets.catalog.granularities import DAY_S, granularity
+from label_assets.catalog.granularities import DAY_S
 from label_assets.settings import Settings
 
 SHORTEST_MONTH_S = 28 * DAY_S
@@ -34,7 +34,7 @@ def row_reach(settings: Settings, granularity_name: str, horizon: int) -> Reach:
 
     The ATR needs `atr_period` candles, the reference sample of `return_quantile` horizon + N.
     """
-    rung = granularity(granularity_name)
+    rung = settings.labels.granularity(granularity_name)
     return Reach(back=max(settings.labels.atr_period, horizon + rung.quantile_sample), forward=horizon)
 
 
@@ -51,7 +51,7 @@ def forward_months(settings: Settings) -> int:
     candle at the horizon end itself, are the longest that a candle ahead can still matter.
     """
     longest = max(
-        max(settings.horizons) * granularity(name).gap_limit_s + granularity(name).seconds
-        for name in settings.granularities
+        max(settings.horizons) * rung.gap_limit_s + rung.seconds
+        for rung in map(settings.labels.granularity, settings.granularities)
     )
     return math.ceil(longest / SHORTEST_MONTH_S)

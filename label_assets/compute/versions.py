@@ -15,7 +15,7 @@ WINDOWS_VERSION = 1
 
 CANDLE_PARAMETERS = ("base_granularity", "session_open")
 ROW_PARAMETERS = (*CANDLE_PARAMETERS, "granularities", "horizons")
-WINDOW_PARAMETERS = (*ROW_PARAMETERS, "labels.atr_period", "labels.minimum_coverage")
+WINDOW_PARAMETERS = (*ROW_PARAMETERS, "labels.atr_period", "labels.minimum_coverage", "labels.numbers")
 
 
 def _digest(version: object, values: dict[str, Any]) -> str:

@@ -78,6 +78,7 @@ def test_checks_block(definitions: dg.Definitions) -> None:
         ({"labels": {"atr_period": 20}}, {"path_windows", "returns", "barriers", "volatility"}),
         ({"horizons": (6, 24)}, {"path_windows", *FAMILY_NAMES}),
         ({"session_open": "00:00 UTC"}, {"candles", "path_windows", *FAMILY_NAMES}),
+        ({"labels": {"numbers": {"D": {"gap_limit_s": 864_000}}}}, {"path_windows", *FAMILY_NAMES}),
         ({"home": "/elsewhere", "database": "other"}, set()),
     ],
 )

@@ -60,5 +60,5 @@ BARRIERS = Family(
     title="Barriers",
     summary="The triple barrier, checked bar by bar on the path granularity: which barrier, when, with what return.",
     version=1,
-    parameters=("labels.atr_period", "labels.minimum_coverage", "labels.barrier_width"),
+    parameters=("labels.numbers", "labels.atr_period", "labels.minimum_coverage", "labels.barrier_width"),
 )

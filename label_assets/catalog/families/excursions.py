@@ -67,5 +67,5 @@ EXCURSIONS = Family(
     title="Excursions",
     summary="How far the path goes for and against the entry, and when.",
     version=1,
-    parameters=("labels.minimum_coverage", "labels.profit_factor_cap"),
+    parameters=("labels.numbers", "labels.minimum_coverage", "labels.profit_factor_cap"),
 )

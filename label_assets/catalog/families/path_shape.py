@@ -90,5 +90,5 @@ PATH_SHAPE = Family(
     title="Path shape",
     summary="How the price gets to the horizon end: straight or winding, above or under water.",
     version=1,
-    parameters=("labels.minimum_coverage", "labels.end_extremum_gap_cap"),
+    parameters=("labels.numbers", "labels.minimum_coverage", "labels.end_extremum_gap_cap"),
 )

@@ -69,5 +69,11 @@ RETURNS = Family(
     title="Returns",
     summary="Where the price stands at the horizon end: as a return, in ATR, as a sign, as a decile of its own past.",
     version=1,
-    parameters=("labels.atr_period", "labels.minimum_coverage", "labels.flat_return", "labels.clip_atr"),
+    parameters=(
+        "labels.numbers",
+        "labels.atr_period",
+        "labels.minimum_coverage",
+        "labels.flat_return",
+        "labels.clip_atr",
+    ),
 )

@@ -53,5 +53,5 @@ VOLATILITY = Family(
     title="Volatility",
     summary="How much the market moves until the horizon end, whatever the direction.",
     version=1,
-    parameters=("labels.atr_period", "labels.minimum_coverage"),
+    parameters=("labels.numbers", "labels.atr_period", "labels.minimum_coverage"),
 )
