@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from label_assets.assets.partitions import partition_key
-from label_assets.catalog.families import TABLES
+from label_assets.catalog.index import TABLES
 from label_assets.catalog.tables import WINDOW_STATUS
 from label_assets.definitions import build_defs
 from label_assets.market.calendar import SessionCalendar

@@ -7,7 +7,8 @@ import dagster as dg
 import pytest
 
 from label_assets.assets.partitions import BACKFILL_POLICY
-from label_assets.catalog.families import FAMILIES, LABELS, table
+from label_assets.catalog.families import FAMILIES, LABELS
+from label_assets.catalog.index import table
 from label_assets.compute.versions import code_versions
 from label_assets.definitions import build_defs
 from label_assets.settings import load_settings

@@ -7,7 +7,8 @@ import pyarrow as pa
 import pytest
 
 from label_assets.catalog.columns import ColumnType, Table
-from label_assets.catalog.families import FAMILIES, LABELS, TABLES, table
+from label_assets.catalog.families import FAMILIES, LABELS
+from label_assets.catalog.index import TABLES, table
 from label_assets.catalog.granularities import GRANULARITIES, granularity, ladder
 from label_assets.catalog.instruments import DEFAULT_INSTRUMENTS
 from label_assets.catalog.tables import PATH_WINDOWS, WINDOW_STATUS
