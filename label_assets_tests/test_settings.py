@@ -20,7 +20,8 @@ def test_file_above_the_working_directory_is_found_and_variables_win(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     (tmp_path / "label_assets.toml").write_text(
-        'instruments = ["EURUSD", {name = "COFFEE", decimals = 2}]\nhorizons = [6, 24]\n[labels]\nbarrier_width = "1 %"\n'
+        'instruments = ["EURUSD", {name = "COFFEE", decimals = 2}]\nhorizons = [6, 24]\n'
+        '[labels]\nbarrier_width = "1 %"\n'
     )
     (tmp_path / "deep").mkdir()
     monkeypatch.chdir(tmp_path / "deep")

@@ -15,7 +15,7 @@ from label_assets.market.calendar import SessionCalendar
 from label_assets.settings import Settings
 from label_assets.sources.batch import Source
 from label_assets.warehouse.client import Warehouse
-from label_assets.warehouse.upsert import Scope, UpsertResult
+from label_assets.warehouse.upsert import Scope
 
 
 def ingest(warehouse: Warehouse, source: Source, base: str, months: MonthRun) -> Written:
@@ -25,8 +25,8 @@ def ingest(warehouse: Warehouse, source: Source, base: str, months: MonthRun) ->
     batch.check_accounting()
     read_ms = (time.perf_counter() - started) * 1e3
     whole = Scope(months.instrument_id, months.start_ts, months.end_ts)
-    owned = raw_rows(batch, warehouse.read(RAW_CANDLES, whole))
-    result = warehouse.upsert(RAW_CANDLES, owned.scope, owned.rows) if owned else UpsertResult()
+    rows = raw_rows(batch, warehouse.read(RAW_CANDLES, whole))
+    result = warehouse.upsert(RAW_CANDLES, whole, rows)
     warehouse.upsert(REJECTED_CANDLES, whole, rejected_rows(months.instrument_id, batch.rejected))
     extra: dict[str, Any] = {
         "run_source_rows": batch.rows_in,
@@ -36,8 +36,9 @@ def ingest(warehouse: Warehouse, source: Source, base: str, months: MonthRun) ->
         **{f"run_{name}": count for name, count in batch.notes.items()},
     }
     if not batch.rows_in:
-        extra["skipped"] = "the source has no row in these months; what is stored stays"
-    return Written(months, result, batch.candles.ts, batch.candles.ts[:0], read_ms, extra)
+        extra["skipped"] = "the source has no row in these months; what it does not cover stays stored"
+    ts = rows["ts"].to_numpy()
+    return Written(months, result, ts, ts[:0], read_ms, extra)
 
 
 def candle_assets(

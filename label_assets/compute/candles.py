@@ -15,13 +15,9 @@ from label_assets.compute.rows import candles_from_rows, rows_from_arrays
 from label_assets.kernels.arrays import Candles
 from label_assets.market.calendar import SessionCalendar
 from label_assets.market.resampling import ladder
-from label_assets.market.validation import MISALIGNED_STAMP, MISSING_STAMP, STAMP_OUT_OF_RANGE, UNFINISHED
 from label_assets.sources.batch import CandleBatch, RejectedCandle
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.upsert import Scope
-
-_WRONG_STAMPS = {MISSING_STAMP, STAMP_OUT_OF_RANGE, MISALIGNED_STAMP, UNFINISHED}
-"""Reasons to reject a row of which the time is what is wrong: no evidence of how far its file reaches."""
 
 
 class OwnedRows(NamedTuple):
@@ -31,31 +27,29 @@ class OwnedRows(NamedTuple):
     rows: pa.Table
 
 
-def raw_rows(batch: CandleBatch, stored: pa.Table) -> OwnedRows | None:
+def raw_rows(batch: CandleBatch, stored: pa.Table) -> pa.Table:
     """What `raw_candles` should hold after a batch.
 
-    A batch speaks for the time from its first to its last row and for nothing outside: a file that ends early removes
-    nothing behind its end, not even with a last row whose stamp is wrong. Where it has only a rejected row, the candle
-    that was stored before stays.
+    A source speaks for the time from its first to its last row, each file for itself, and for nothing outside: a file
+    that ends early or is taken away removes nothing, not even with a last row whose stamp is wrong. Where there is
+    only a rejected row, the candle that was stored before stays.
 
     Args:
-        batch: What the source has.
-        stored: Rows of `raw_candles` now, in the wire schema.
+        batch: What the source has for a range of time.
+        stored: Rows of `raw_candles` in that range, in the wire schema.
 
     Returns:
-        None for a batch without a row, or with wrong stamps only.
+        Rows in the wire schema, in no order.
     """
-    rejected = np.array([candle.ts for candle in batch.rejected], np.int64)
-    is_timed = np.array([candle.reason not in _WRONG_STAMPS for candle in batch.rejected], bool)
-    stamps = np.concatenate([batch.candles.ts, rejected[is_timed]])
-    if not len(stamps):
-        return None
-    scope = Scope(batch.instrument, int(stamps.min()), int(stamps.max()) + 1)
     constants = {"instrument_id": batch.instrument, "granularity": batch.granularity}
     rows = rows_from_arrays(RAW_CANDLES, constants, batch.candles._asdict(), np.ones(len(batch.candles.ts), bool))
     stored_ts = stored["ts"].to_numpy().astype(np.int64)
-    kept = np.isin(stored_ts, rejected) & ~np.isin(stored_ts, batch.candles.ts)
-    return OwnedRows(scope, pa.concat_tables([rows, stored.filter(pa.array(kept))]))
+    kept = np.ones(len(stored_ts), bool)
+    for first_ts, last_ts in batch.spans:
+        kept &= (stored_ts < first_ts) | (stored_ts > last_ts)
+    kept |= np.isin(stored_ts, np.array([candle.ts for candle in batch.rejected], np.int64))
+    kept &= ~np.isin(stored_ts, batch.candles.ts)
+    return pa.concat_tables([rows, stored.filter(pa.array(kept))])
 
 
 def rejected_rows(instrument_id: str, rejected: Sequence[RejectedCandle]) -> pa.Table:

@@ -37,6 +37,9 @@ REASONS: dict[str, str] = {
 """Why a row is rejected, one sentence each. Of several reasons the first in this order is given. `superseded` is the
 only one that a source decides (`sources.rows`); all others depend on the row alone."""
 
+WRONG_STAMPS = (MISSING_STAMP, STAMP_OUT_OF_RANGE, MISALIGNED_STAMP, UNFINISHED)
+"""Reasons that leave open which candle a row is of."""
+
 VALID = 0
 """Code of a row without a reason to reject it; the other codes are 1 + the position in `REASONS`."""
 _NAMES = tuple(REASONS)

@@ -58,6 +58,8 @@ class CandleBatch:
         dropped: Rows left out on purpose, by the name of the rule; rules that dropped nothing are absent.
         rows_in: Rows of the source that fall in the range, whatever became of them.
         files: Names of the files that have rows in the range, in order of precedence (the last one wins).
+        spans: For each file, or the source itself, its first and last time [epoch s, both included], whatever range
+            was asked for. Inside a span a source knows all there is; outside it says nothing.
         notes: Facts worth showing that cost no row, by name: `unsorted_rows` = rows after a later one of their file.
     """
 
@@ -68,6 +70,7 @@ class CandleBatch:
     dropped: Mapping[str, int] = field(default_factory=dict)
     rows_in: int = 0
     files: tuple[str, ...] = ()
+    spans: tuple[tuple[int, int], ...] = ()
     notes: Mapping[str, int] = field(default_factory=dict)
 
     def check_accounting(self) -> None:

@@ -17,6 +17,7 @@ from label_assets.market.validation import (
     REASONS,
     SUPERSEDED,
     VALID,
+    WRONG_STAMPS,
     CandleColumns,
     has_usable_stamp,
     reason_codes,
@@ -31,6 +32,8 @@ UNSORTED_ROWS = "unsorted_rows"
 StampTexts = Callable[[IntArray], list[str | None]]
 
 _VALUES = ("open", "high", "low", "close", "volume")
+_WRONG_STAMP_CODES = [list(REASONS).index(name) + 1 for name in WRONG_STAMPS]
+_SPAN_CHUNK = 4096
 _SUPERSEDED_CODE = list(REASONS).index(SUPERSEDED) + 1
 
 
@@ -152,11 +155,27 @@ def assemble(
         rejected=_rejected(rows, codes, winner, ordered, _Expected(granularity, calendar)),
         dropped={IDENTICAL_DUPLICATE: len(identical)} if len(identical) else {},
         rows_in=len(rows.line),
+        spans=tuple(span for f in ordered if (span := _span(f, _Expected(granularity, calendar), window.now_ts))),
         files=tuple(f.name for f, cut in zip(ordered, cuts, strict=True) if cut.stop > cut.start),
         notes={UNSORTED_ROWS: unsorted_rows} if unsorted_rows else {},
     )
     batch.check_accounting()
     return batch
+
+
+def _span(file: FileRows, expected: _Expected, now_ts: int) -> tuple[int, int] | None:
+    """First and last time of a file's rows whose stamp is not itself what is wrong; None where there is none."""
+    ends = []
+    for backwards in (False, True):
+        for first in range(0, len(file.line), _SPAN_CHUNK):
+            part = np.arange(first, min(first + _SPAN_CHUNK, len(file.line)))
+            part = len(file.line) - 1 - part if backwards else part
+            codes = reason_codes(_taken(file.columns, part), expected.granularity, expected.calendar, now_ts)
+            right = part[~np.isin(codes, _WRONG_STAMP_CODES)]
+            if len(right):
+                ends.append(int(file.columns.ts[right[0]]))
+                break
+    return (ends[0], ends[1]) if ends else None
 
 
 def _settled(columns: CandleColumns, valid: IntArray) -> tuple[IntArray, IntArray, IntArray, IntArray]:

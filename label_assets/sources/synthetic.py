@@ -140,7 +140,8 @@ class SyntheticMarket:
             for week in range(first, last, _CHUNK_WEEKS)
         ]
         candles = _cut(_joined(parts), start, end)
-        return CandleBatch(instrument, granularity, candles, rows_in=len(candles.ts))
+        spans = ((self._start_ts, end - 1),) if end > self._start_ts else ()
+        return CandleBatch(instrument, granularity, candles, rows_in=len(candles.ts), spans=spans)
 
     def span(self, instrument: str, granularity: str) -> tuple[int, int] | None:
         """Stamps of the first and the last candle on offer [epoch s]; the last one may lie in the future.

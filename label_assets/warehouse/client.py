@@ -155,15 +155,20 @@ class Warehouse:
     def query(self, name: str, **parameters: Any) -> pa.Table:
         """Run `warehouse/sql/<name>.sql` and return its rows."""
         with _named_errors(f"statement {name}"):
-            return self.query_text(statement(name), **parameters)
+            return self._rows(statement(name), parameters)
 
     def query_text(self, sql: str, **parameters: Any) -> pa.Table:
         """Run a statement that was put together from the catalogue and return its rows."""
+        with _named_errors(f"statement {sql[:60]!r}…"):
+            return self._rows(sql, parameters)
+
+    def _rows(self, sql: str, parameters: dict[str, Any]) -> pa.Table:
         return _whole(self.client.query_arrow(sql, parameters=parameters, use_strings=True))
 
     def read(self, table: Table, scope: Scope) -> pa.Table:
         """Rows of a table within a scope, in key order, in the wire schema."""
-        return read_scope(self.client, table, scope)
+        with _named_errors(f"rows of {table.name} for {scope.instrument_id}"):
+            return read_scope(self.client, table, scope)
 
     def upsert(self, table: Table, scope: Scope, rows: pa.Table) -> UpsertResult:
         """Make the rows of a scope be exactly `rows`; see `warehouse.upsert`."""

@@ -81,7 +81,7 @@ def test_every_label_equals_the_oracle(
         rungs[name] = [candle for candle in made if candle.ts >= month_start("2021-01")]
     expected = {name: oracle_rows(rungs, name, 6) for name in LADDER}
     kinds = {column.name: column.type for column in LABELS.columns}
-    compared = {name: 0 for name in (*PATH_WINDOWS.names, *(c.name for f in FAMILIES for c in f.table.columns))}
+    compared = dict.fromkeys((*PATH_WINDOWS.names, *(c.name for f in FAMILIES for c in f.table.columns)), 0)
     wrong = []
     rows = label_rows(settings)
     for row in rows:

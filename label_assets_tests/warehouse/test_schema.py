@@ -77,8 +77,11 @@ def test_a_changed_comment_is_followed(warehouse: Warehouse) -> None:
         (
             dataclasses.replace(
                 CANDLES,
-                columns=(CANDLES.columns[0], dataclasses.replace(CANDLES.columns[1], type=ColumnType.RELATIVE))
-                + CANDLES.columns[2:],
+                columns=(
+                    CANDLES.columns[0],
+                    dataclasses.replace(CANDLES.columns[1], type=ColumnType.RELATIVE),
+                    *CANDLES.columns[2:],
+                ),
             ),
             "candles.open: stored as Float64, wanted Float32",
         ),
