@@ -23,6 +23,7 @@ $(BIN)/python:
 
 $(VENV)/.local: $(BIN)/python pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[local]'
+	$(BIN)/label-assets compile
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local

@@ -144,6 +144,15 @@ def demo() -> None:
     run_demo(load_settings())
 
 
+@app.command("compile")
+def compile_() -> None:
+    """Compile the kernels, which otherwise happens in the first run; part of an installation."""
+    from label_assets.compute.compilation import compile_kernels
+
+    compile_kernels()
+    typer.echo("kernels are compiled")
+
+
 @app.command()
 def dev(
     port: Annotated[int, typer.Option(help="Port of the Dagster UI.")] = 3000,

@@ -172,8 +172,8 @@ BARRIERS = Family(
     ),
     title="Barriers",
     summary=(
-        "The triple barrier, checked bar by bar on the path granularity: which barrier, when, with what return; once at "
-        "a fixed width, once drawn in to the levels ahead."
+        "The triple barrier, checked bar by bar on the path granularity: which barrier, when, with what return; once "
+        "at a fixed width, once drawn in to the levels ahead."
     ),
     version=2,
     parameters=("labels.barrier_width", *LEVEL_BARRIER_PARAMETERS),
