@@ -86,7 +86,7 @@ def _clickhouse_status(settings: Settings) -> bool:
 
 @app.command()
 def stop() -> None:
-    """Stop every embedded server of this home; what is stored stays."""
+    """Stop the Dagster UI and every embedded server of this home; what is stored stays."""
     from label_assets.stack import stop_servers
 
     stopped = stop_servers(load_settings())

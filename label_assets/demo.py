@@ -122,6 +122,6 @@ def run_demo(settings: Settings) -> None:
     console.print(f"Chart       {chart}", soft_wrap=True)
     console.print(
         f"{time.perf_counter() - started:.0f} s in all. Look around: label-assets sql 'SELECT * FROM labels LIMIT 3' "
-        "--format json; the UI: label-assets dev",
+        "--format json; the UI: label-assets dev. The servers keep running; label-assets stop ends them",
         soft_wrap=True,
     )

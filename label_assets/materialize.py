@@ -142,6 +142,7 @@ def _one_run(
     result = job.execute_in_process(
         instance=instance,
         run_id=run_id,
+        asset_selection=sorted(job.asset_layer.executable_asset_keys),  # what the list of runs shows as their target
         tags={
             RANGE_START_TAG: partition_key(instrument, months[0]),
             RANGE_END_TAG: partition_key(instrument, months[1]),

@@ -32,7 +32,8 @@ def ingest(warehouse: Warehouse, source: Source, base: str, months: MonthRun) ->
         "run_source_rows": batch.rows_in,
         "run_rows_rejected": len(batch.rejected),
         "run_rows_dropped": dict(batch.dropped),
-        "run_files": ", ".join(batch.files) or source.describe(),
+        "run_source": source.describe(),
+        "run_files": ", ".join(batch.files),
         **{f"run_{name}": count for name, count in batch.notes.items()},
     }
     if not batch.rows_in:

@@ -41,7 +41,10 @@ def _specs(checks: Mapping[str, str], asset: str) -> list[dg.AssetCheckSpec]:
     return [dg.AssetCheckSpec(name, asset=asset, description=text, blocking=True) for name, text in checks.items()]
 
 
-def _results(checks: Mapping[str, str], asset: str, found: dict[str, Counter[str]]) -> Iterator[dg.AssetCheckResult]:
+def _results(
+    checks: Mapping[str, str], asset: str, found: dict[str, Counter[str]], runs: list[MonthRun]
+) -> Iterator[dg.AssetCheckResult]:
+    checked = ", ".join(f"{months.instrument_id} {months.first_month}..{months.last_month}" for months in runs)
     for name in checks:
         violations = {where: count for where, count in found[name].items() if count}
         yield dg.AssetCheckResult(
@@ -49,7 +52,12 @@ def _results(checks: Mapping[str, str], asset: str, found: dict[str, Counter[str
             check_name=name,
             passed=not violations,
             severity=dg.AssetCheckSeverity.ERROR,
-            metadata={"violations": sum(violations.values()), "where": violations, "rows_checked": found["rows"][name]},
+            metadata={
+                "checked": checked,
+                "violations": sum(violations.values()),
+                "rows_checked": found["rows"][name],
+                **({"where": violations} if violations else {}),
+            },
         )
 
 
@@ -106,15 +114,17 @@ def checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
         calendar: dg.ResourceParam[SessionCalendar],
     ) -> Iterator[Any]:
         found: dict[str, Counter[str]] = {name: Counter() for name in (*CANDLE_CHECKS, "rows")}
-        for months in month_runs(context.partition_keys):
+        runs = month_runs(context.partition_keys)
+        for months in runs:
             _merge(found, count_candle_violations(warehouse, calendar, settings, months))
-        yield from _results(CANDLE_CHECKS, "candles", found)
+        yield from _results(CANDLE_CHECKS, "candles", found, runs)
 
     @dg.multi_asset_check(name="label_checks", specs=_specs(LABEL_CHECKS, "labels"))
     def label_checks(context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
         found: dict[str, Counter[str]] = {name: Counter() for name in (*LABEL_CHECKS, "rows")}
-        for months in month_runs(context.partition_keys):
+        runs = month_runs(context.partition_keys)
+        for months in runs:
             _merge(found, count_label_violations(warehouse, settings, months))
-        yield from _results(LABEL_CHECKS, "labels", found)
+        yield from _results(LABEL_CHECKS, "labels", found, runs)
 
     return [candle_checks, label_checks]

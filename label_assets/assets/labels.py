@@ -134,7 +134,7 @@ def label_assets(
         partitions_def=partitions_def,
         backfill_policy=BACKFILL_POLICY,
         code_version=versions["labels"],
-        deps=[family.name for family in FAMILIES],
+        deps=["path_windows", *(family.name for family in FAMILIES)],
         group_name="labels",
         kinds={"clickhouse"},
         description=LABELS.sentence + " The table to query and to train on.",

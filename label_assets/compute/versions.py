@@ -30,17 +30,17 @@ def _digest(version: object, values: dict[str, Any]) -> str:
 def code_versions(settings: Settings) -> dict[str, str]:
     """Code version of every asset by name: the definition's number and a hash of the settings that enter its values."""
 
-    def version(number: int, parameters: tuple[str, ...]) -> str:
-        return f"{number}-{_digest(number, {name: settings.value(name) for name in parameters})}"
+    def version(asset: str, number: int, parameters: tuple[str, ...]) -> str:
+        return f"{number}-{_digest([asset, number], {name: settings.value(name) for name in parameters})}"
 
     versions = {
-        "raw_candles": version(CANDLES_VERSION, ("base_granularity",)),
-        "candles": version(CANDLES_VERSION, CANDLE_PARAMETERS),
-        "path_windows": version(WINDOWS_VERSION, WINDOW_PARAMETERS),
+        "raw_candles": version("raw_candles", CANDLES_VERSION, ("base_granularity",)),
+        "candles": version("candles", CANDLES_VERSION, CANDLE_PARAMETERS),
+        "levels": version("levels", LEVELS_VERSION, (*CANDLE_PARAMETERS, "granularities", *LEVEL_PARAMETERS)),
+        "path_windows": version("path_windows", WINDOWS_VERSION, WINDOW_PARAMETERS),
     }
-    versions["levels"] = version(LEVELS_VERSION, (*CANDLE_PARAMETERS, "granularities", *LEVEL_PARAMETERS))
     for family in FAMILIES:
-        versions[family.name] = version(family.version, (*ROW_PARAMETERS, *family.parameters))
+        versions[family.name] = version(family.name, family.version, (*ROW_PARAMETERS, *family.parameters))
     versions["labels"] = f"{WINDOWS_VERSION}-{_digest(LABELS.names, dict(versions))}"
     names = (LABEL_STATISTICS.names, LABEL_STATISTICS_MONTHLY.names)
     versions["label_statistics"] = f"{STATISTICS_VERSION}-{_digest(names, {'labels': versions['labels']})}"

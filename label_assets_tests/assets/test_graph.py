@@ -24,7 +24,7 @@ EDGES = {
     **{name: {"path_windows"} for name in ("returns", "excursions", "volatility", "path_shape")},
     **{name: {"path_windows", "levels"} for name in ("barriers", "level_touches", "level_breaks")},
     "sample_weights": {"barriers"},
-    "labels": set(FAMILY_NAMES),
+    "labels": {"path_windows", *FAMILY_NAMES},
     "label_statistics": {"labels"},
 }
 
@@ -109,6 +109,7 @@ def test_versions_are_those_of_the_assets(definitions: dg.Definitions) -> None:
     versions = code_versions(load_settings())
     assert {key.to_user_string(): graph.get(key).code_version for key in graph.get_all_asset_keys()} == versions
     assert LABELS.name in versions
+    assert len(set(versions.values())) == len(versions)
 
 
 def test_loading_opens_nothing_and_imports_nothing_heavy() -> None:

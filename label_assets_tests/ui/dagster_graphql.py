@@ -1,0 +1,161 @@
+"""What the Dagster UI asks its server for, in the words that it uses: one function for each thing a person does.
+
+Belongs here: queries and mutations of the UI. Does not belong here: what the answers should be.
+"""
+
+import json
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Sequence
+from typing import Any
+
+JOB = "__ASSET_JOB"
+ENDED_RUN = {"SUCCESS", "FAILURE", "CANCELED"}
+ENDED_BACKFILL = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
+PATIENCE_S = 90.0
+
+
+class Graphql:
+    """The GraphQL endpoint of one webserver."""
+
+    def __init__(self, port: int) -> None:
+        self.url = f"http://127.0.0.1:{port}/graphql"
+
+    def __call__(self, query: str, **variables: Any) -> dict[str, Any]:
+        """Answer of one query; an answer with errors is an AssertionError."""
+        body = json.dumps({"query": query, "variables": variables}).encode()
+        request = urllib.request.Request(self.url, body, {"Content-Type": "application/json"})
+        with urllib.request.urlopen(request, timeout=30) as response:
+            answer = json.load(response)
+        assert "errors" not in answer, answer["errors"]
+        data: dict[str, Any] = answer["data"]
+        return data
+
+    def answers(self) -> bool:
+        try:
+            return bool(self("{ version }"))
+        except (urllib.error.URLError, ConnectionError, TimeoutError):
+            return False
+
+
+def wait_for(what: str, condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> float:
+    """Poll until a condition holds; returns the seconds that it took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < patience_s, f"waited {patience_s:g} s for: {what}"
+        time.sleep(0.5)
+    return time.monotonic() - started
+
+
+def code_location(ui: Graphql) -> dict[str, Any]:
+    """The only code location: name, load status, error and repository."""
+    entries = ui(
+        """{ workspaceOrError { ... on Workspace { locationEntries { name loadStatus locationOrLoadError {
+             __typename ... on PythonError { message } ... on RepositoryLocation { repositories { name } } } } } } }"""
+    )["workspaceOrError"]["locationEntries"]
+    assert len(entries) == 1, entries
+    entry: dict[str, Any] = entries[0]
+    return entry
+
+
+def asset_nodes(ui: Graphql) -> dict[str, dict[str, Any]]:
+    """Every asset by name, with what its page shows."""
+    nodes = ui(
+        """{ assetNodes { assetKey { path } groupName kinds description opVersion
+             partitionStats { numMaterialized numPartitions numFailed }
+             metadataEntries { label ... on TableSchemaMetadataEntry { schema { columns { name type description } } } }
+             assetChecksOrError { ... on AssetChecks { checks { name blocking
+               executionForLatestMaterialization { status } } } } } }"""
+    )["assetNodes"]
+    return {node["assetKey"]["path"][-1]: node for node in nodes}
+
+
+def materializations(ui: Graphql, asset: str, partition: str) -> list[dict[str, Any]]:
+    """Metadata of each materialization of one partition, the latest first."""
+    events = ui(
+        """query Q($asset: [String!]!, $partition: String!) { assetNodeOrError(assetKey: {path: $asset}) {
+             ... on AssetNode { assetMaterializations(partitions: [$partition]) { metadataEntries {
+               label ... on IntMetadataEntry { intValue } } } } } }""",
+        asset=[asset],
+        partition=partition,
+    )["assetNodeOrError"]["assetMaterializations"]
+    return [{entry["label"]: entry.get("intValue") for entry in event["metadataEntries"]} for event in events]
+
+
+def launch_run(ui: Graphql, assets: Sequence[str], instrument: str, month: str) -> str:
+    """What "Materialize" with one partition selected does.
+
+    Returns:
+        Id of the run.
+    """
+    location = code_location(ui)
+    launched = ui(
+        """mutation L($params: ExecutionParams!) { launchPipelineExecution(executionParams: $params) {
+             __typename ... on LaunchRunSuccess { run { runId } } ... on PythonError { message } } }""",
+        params={
+            "selector": {
+                "repositoryLocationName": location["name"],
+                "repositoryName": location["locationOrLoadError"]["repositories"][0]["name"],
+                "pipelineName": JOB,
+                "assetSelection": [{"path": [asset]} for asset in assets],
+            },
+            "mode": "default",
+            "runConfigData": "{}",
+            "executionMetadata": {
+                "tags": [
+                    {"key": "dagster/partition", "value": f"{instrument}|{month}"},
+                    {"key": "dagster/partition/instrument", "value": instrument},
+                    {"key": "dagster/partition/month", "value": month},
+                ]
+            },
+        },
+    )["launchPipelineExecution"]
+    assert launched["__typename"] == "LaunchRunSuccess", launched
+    return str(launched["run"]["runId"])
+
+
+def run(ui: Graphql, run_id: str) -> dict[str, Any]:
+    """Status and steps of a run."""
+    found: dict[str, Any] = ui(
+        """query Q($run: ID!) { runOrError(runId: $run) { ... on Run { status stepStats { stepKey status } } } }""",
+        run=run_id,
+    )["runOrError"]
+    return found
+
+
+def launch_backfill(ui: Graphql, assets: Sequence[str], partitions: Sequence[str]) -> str:
+    """What "Materialize" with several partitions selected does.
+
+    Returns:
+        Id of the backfill.
+    """
+    launched = ui(
+        """mutation L($params: LaunchBackfillParams!) { launchPartitionBackfill(backfillParams: $params) {
+             __typename ... on LaunchBackfillSuccess { backfillId } ... on PythonError { message } } }""",
+        params={"assetSelection": [{"path": [asset]} for asset in assets], "partitionNames": list(partitions)},
+    )["launchPartitionBackfill"]
+    assert launched["__typename"] == "LaunchBackfillSuccess", launched
+    return str(launched["backfillId"])
+
+
+def backfill(ui: Graphql, backfill_id: str) -> dict[str, Any]:
+    """Status of a backfill, its runs, and the counts of each asset by name."""
+    found: dict[str, Any] = ui(
+        """query Q($backfill: String!) { partitionBackfillOrError(backfillId: $backfill) { ... on PartitionBackfill {
+             status runs { runId status tags { key value } } error { message }
+             assetBackfillData { assetBackfillStatuses { ... on AssetPartitionsStatusCounts { assetKey { path }
+               numPartitionsTargeted numPartitionsMaterialized numPartitionsFailed } } } } } }""",
+        backfill=backfill_id,
+    )["partitionBackfillOrError"]
+    statuses = (found.pop("assetBackfillData") or {}).get("assetBackfillStatuses", [])
+    found["assets"] = {status["assetKey"]["path"][-1]: status for status in statuses}
+    return found
+
+
+def partition_range(run: dict[str, Any]) -> tuple[str, str]:
+    """First and last partition of one run of a backfill."""
+    tags = {tag["key"]: tag["value"] for tag in run["tags"]}
+    if "dagster/partition" in tags:
+        return tags["dagster/partition"], tags["dagster/partition"]
+    return tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]

@@ -1,0 +1,225 @@
+"""`label-assets dev` as a person uses it: start it, materialize from the UI, look, stop it, and nothing is left."""
+
+import json
+import os
+import random
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from label_assets_tests.ui import dagster_graphql as ui_client
+from label_assets_tests.ui.dagster_graphql import Graphql, wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+INSTRUMENTS = ("EURUSD", "GBPUSD")
+FIRST_MONTH = "2025-01"
+CHAIN_START = ("raw_candles", "candles")
+STOP_S = 60.0
+
+
+def free_port() -> int:
+    """A port below those that the kernel gives to outgoing connections.
+
+    Among those, one of our own attempts to connect could get the port as its own address: it would be connected to
+    itself, and hold the port when the web server wants it (seen).
+    """
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
+            return int(probe.getsockname()[1])
+
+
+class Development:
+    """One home, and the `label-assets dev` of it."""
+
+    def __init__(self, home: Path) -> None:
+        self.home = home
+        self.port = free_port()
+        self.ui = Graphql(self.port)
+        self.log = home / "dev.log"
+        self.environment = os.environ | {
+            "LABEL_ASSETS_HOME": str(home),
+            "LABEL_ASSETS_INSTRUMENTS": ",".join(INSTRUMENTS),
+            "LABEL_ASSETS_GRANULARITIES": "H1,D",
+            "LABEL_ASSETS_FIRST_MONTH": FIRST_MONTH,
+        }
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-c", "from label_assets.cli import main; main()", *arguments]
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                self.command("dev", "--port", str(self.port)),
+                env=self.environment,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                cwd=self.home,
+                start_new_session=True,  # a signal of the test reaches it and not the test's own group
+            )
+        process = self.process
+        wait_for("the UI answers", lambda: self.ui.answers() or process.poll() is not None, patience_s=150)
+        assert process.poll() is None, self.log.read_text()
+
+    def signal(self, number: signal.Signals) -> int:
+        assert self.process is not None
+        self.process.send_signal(number)
+        return self.process.wait(STOP_S)
+
+    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            self.command(*arguments), env=self.environment, cwd=self.home, capture_output=True, text=True, check=False
+        )
+
+    def sql(self, statement: str) -> list[dict[str, object]]:
+        answer = self.run("sql", statement, "--format", "json")
+        assert answer.returncode == 0, answer.stderr
+        rows: list[dict[str, object]] = json.loads(answer.stdout)
+        return rows
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that knows this home by its environment or its arguments: Dagster, runs and servers."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                if process.status() != psutil.STATUS_ZOMBIE and (
+                    process.environ().get("LABEL_ASSETS_HOME") == str(self.home)
+                    or str(self.home) in " ".join(process.cmdline())
+                ):
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+    def dagster(self) -> list[psutil.Process]:
+        """Those of them that are Dagster's."""
+        return [process for process in self.processes() if "dagster" in " ".join(process.cmdline())]
+
+    def kill(self) -> None:
+        """Leave nothing behind whatever happened; psutil signals no newcomer with an old process id."""
+        left = self.processes()
+        for process in left:
+            try:
+                process.kill()
+            except psutil.Error:
+                continue
+        psutil.wait_procs(left, 10)
+        if self.process is not None:
+            self.process.wait(10)
+
+
+@pytest.fixture
+def development() -> Iterator[Development]:
+    home = Path(tempfile.mkdtemp(prefix="label_assets_dev_"))
+    started = Development(home)
+    try:
+        yield started
+    finally:
+        started.kill()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def test_materialize_from_the_ui_then_stop(development: Development) -> None:
+    development.start()
+    ui = development.ui
+
+    location = ui_client.code_location(ui)
+    assert location["locationOrLoadError"]["__typename"] == "RepositoryLocation", location
+    nodes = ui_client.asset_nodes(ui)
+    assets = list(nodes)
+    for name, node in nodes.items():
+        assert node["description"], name
+        assert node["opVersion"], name
+        assert "clickhouse" in node["kinds"], name
+        columns = [entry["schema"]["columns"] for entry in node["metadataEntries"] if "schema" in entry]
+        assert columns, name
+        assert all(column["description"] for column in columns[0]), name
+        assert node["partitionStats"]["numMaterialized"] == 0, name
+
+    # One partition of the whole chain is one run.
+    run_id = ui_client.launch_run(ui, assets, "EURUSD", "2025-03")
+    wait_for("the run ends", lambda: ui_client.run(ui, run_id)["status"] in ui_client.ENDED_RUN)
+    run = ui_client.run(ui, run_id)
+    assert {step["status"] for step in run["stepStats"]} == {"SUCCESS"}, run
+    assert set(assets) <= {step["stepKey"] for step in run["stepStats"]}
+    for name, node in ui_client.asset_nodes(ui).items():
+        assert node["partitionStats"] == node["partitionStats"] | {"numMaterialized": 1, "numFailed": 0}, name
+        for check in node["assetChecksOrError"].get("checks", []):
+            assert check["executionForLatestMaterialization"]["status"] == "SUCCEEDED", check
+    metadata = ui_client.materializations(ui, "labels", "EURUSD|2025-03")
+    rows = development.sql("SELECT toUInt32(count()) AS n FROM labels WHERE instrument_id = 'EURUSD'")[0]["n"]
+    assert isinstance(rows, int)
+    assert rows
+    assert metadata[0]["rows"] == metadata[0]["rows_written"] == rows
+
+    # Several partitions are a backfill, about one run a group and wave. March is followed by April's candles now, so
+    # months before the selected ones get their windows anew: the mapping that looks forward.
+    partitions = [f"{instrument}|{month}" for instrument in INSTRUMENTS for month in ("2025-04", "2025-05")]
+    backfill_id = ui_client.launch_backfill(ui, assets, partitions)
+    wait_for(
+        "the backfill ends",
+        lambda: ui_client.backfill(ui, backfill_id)["status"] in ui_client.ENDED_BACKFILL,
+        patience_s=300,
+    )
+    backfill = ui_client.backfill(ui, backfill_id)
+    assert backfill["status"] == "COMPLETED_SUCCESS", backfill
+    assert {run["status"] for run in backfill["runs"]} == {"SUCCESS"}
+    # Dagster groups along the dimension with fewer keys, here 2 and 2, and a wave that its daemon sees half-way makes
+    # one run more: few runs, but not always as many.
+    runs = sorted(ui_client.partition_range(run) for run in backfill["runs"])
+    assert 2 * len(INSTRUMENTS) <= len(runs) <= 3 * len(INSTRUMENTS), runs
+    for name, counts in backfill["assets"].items():
+        assert counts["numPartitionsMaterialized"] == counts["numPartitionsTargeted"], counts
+        targeted = counts["numPartitionsTargeted"]
+        assert targeted == len(partitions) if name in CHAIN_START else targeted > len(partitions), counts
+    march = ui_client.materializations(ui, "labels", "EURUSD|2025-03")
+    assert march[0]["pending"] == 0 < metadata[0]["pending"]
+
+    months = development.sql(
+        "SELECT instrument_id, formatDateTime(ts, '%Y-%m') AS month, toUInt32(count()) AS n, "
+        "toUInt8(uniqExact(granularity)) AS g FROM labels GROUP BY ALL HAVING n > 100 ORDER BY ALL"
+    )
+    stored = {(row["instrument_id"], row["month"]) for row in months}
+    assert stored == {("EURUSD", "2025-03")} | {tuple(partition.split("|")) for partition in partitions}
+    assert {row["g"] for row in months} == {2}
+    # One row more than before April was there: the day that opens on the evening of 31 March ends in April.
+    in_march = [row["n"] for row in months if (row["instrument_id"], row["month"]) == ("EURUSD", "2025-03")]
+    assert in_march == [march[0]["rows"]] == [rows + 1]
+
+    assert development.signal(signal.SIGINT) == 0
+    assert development.processes() == []
+    assert "Traceback" not in development.log.read_text()
+
+
+def test_interrupted_and_killed_starts_leave_the_next_one_free(development: Development) -> None:
+    development.start()
+    assert development.run("dev", "--port", str(free_port())).returncode == 1, "two for one home"
+
+    development.signal(signal.SIGKILL)
+    orphans = development.dagster()
+    assert orphans, "Dagster outlives a killed parent; the next start ends it"
+    development.port = free_port()
+    development.ui = Graphql(development.port)
+    development.start()
+    assert not {process.pid for process in orphans} & {process.pid for process in development.dagster()}
+
+    ui = development.ui
+    run_id = ui_client.launch_run(ui, list(ui_client.asset_nodes(ui)), "EURUSD", "2025-03")
+    wait_for("the run starts", lambda: ui_client.run(ui, run_id)["status"] in {"STARTED", *ui_client.ENDED_RUN})
+    assert development.signal(signal.SIGTERM) == 0, "in the middle of a run"
+    # The servers that the killed one started are not this one's to stop.
+    stopped = development.run("stop")
+    assert "ClickHouse" in stopped.stdout
+    assert "Dagster" not in stopped.stdout
+    assert development.processes() == []
