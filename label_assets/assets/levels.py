@@ -62,7 +62,7 @@ def level_asset(
         kinds={"clickhouse", "numba"},
         description=(
             "Support and resistance levels. `level_intervals`: when each was active in which role; `level_events`: "
-            "what happened to it. A partition holds the levels whose pivot lies in the month and the events that happen "
+            "what happened to it. A partition holds levels whose pivot lies in the month and events that happen "
             "in it, and closes intervals of older levels."
         ),
         metadata={"dagster/column_schema": column_schema(LEVEL_INTERVALS), "dagster/table_name": "level_intervals"},

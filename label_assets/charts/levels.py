@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from label_assets.catalog.granularities import DAY_S
 from label_assets.charts.candles import FALLING, NEUTRAL, OUTCOMES, RISING, day, draw_candles, time_axis
 from label_assets.errors import SourceEmptyError
 from label_assets.warehouse.client import Warehouse
@@ -101,8 +102,28 @@ def as_markdown(image: bytes) -> str:
     return f"![chart](data:image/png;base64,{base64.b64encode(image).decode()})"
 
 
-def write_levels_chart(warehouse: Warehouse, entry: Entry, target: Path) -> Path:
-    """Draw into a file; its folder is made."""
+def draw_entry(
+    warehouse: Warehouse, instrument_id: str, granularity: str, until_ts: int, horizon: int | None, target: Path
+) -> Path:
+    """Draw the last entry whose candle opens at `until_ts` or before, within the two weeks before, into a file.
+
+    Args:
+        warehouse: Where candles, levels and labels are.
+        instrument_id: The instrument.
+        granularity: Labelled granularity.
+        until_ts: Time [epoch s].
+        horizon: Horizon [candles]; None for the first that is configured.
+        target: PNG file; its folder is made.
+
+    Returns:
+        The file.
+
+    Raises:
+        SourceEmptyError: if no candle opens in that time.
+    """
+    scope = {"instrument": instrument_id, "granularity": granularity, "start": until_ts - 14 * DAY_S}
+    last = warehouse.query("read_last_entry", end=until_ts + 1, **scope)["ts"][0].as_py()
+    entry = Entry(instrument_id, granularity, horizon or warehouse.settings.horizons[0], last or until_ts)
     image = draw_levels(warehouse, entry)
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(image)

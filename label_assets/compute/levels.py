@@ -96,7 +96,9 @@ def level_ids(instrument_id: str, granularity_name: str, candles: Candles, found
 
 def _with_ids(table: Table, rows: pa.Table, ids: Sequence[str], level: np.ndarray) -> pa.Table:
     place = rows.schema.get_field_index("level_id")
-    return rows.set_column(place, table.wire_schema().field("level_id"), pa.array(ids, pa.string()).take(pa.array(level)))
+    return rows.set_column(
+        place, table.wire_schema().field("level_id"), pa.array(ids, pa.string()).take(pa.array(level))
+    )
 
 
 def owned_levels(
