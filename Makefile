@@ -23,6 +23,7 @@ $(BIN)/python:
 
 $(VENV)/.local: $(BIN)/python pyproject.toml constraints.txt
 	$(INSTALL) --editable '.[local]'
+	$(BIN)/label-assets compile
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local
@@ -39,7 +40,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --timeout 900
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -4,6 +4,7 @@ Belongs here: commands, their options and how a failure is shown. Does not belon
 """
 
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
 
@@ -142,6 +143,49 @@ def demo() -> None:
     from label_assets.demo import run_demo
 
     run_demo(load_settings())
+
+
+@app.command()
+def describe(
+    instruments: Instruments = None,
+    output: Annotated[Path | None, typer.Option(help="Markdown file to write; default: standard output.")] = None,
+) -> None:
+    """Show what the stored labels look like: shares of NULL, quantiles, class balance, what looks degenerate."""
+    from label_assets.description import describe as describe_labels
+
+    page = describe_labels(load_settings(), instruments.split(",") if instruments else None)
+    if output is None:
+        typer.echo(page)
+    else:
+        output.write_text(page, encoding="utf-8")
+        typer.echo(f"wrote {output}")
+
+
+@app.command()
+def chart(
+    instrument: Annotated[str, typer.Argument(help="Instrument.")],
+    granularity: Annotated[str, typer.Argument(help="Labelled granularity.")],
+    at: Annotated[datetime, typer.Option(help="Time, UTC: the last candle that opens until then is the entry.")],
+    output: Annotated[Path, typer.Option(help="PNG file to write.")] = Path("chart.png"),
+    horizon: Annotated[int | None, typer.Option(help="Horizon; default: the first that is configured.")] = None,
+) -> None:
+    """Draw the levels around an entry with their roles over time, and its level-adjusted barriers."""
+    from label_assets.charts.levels import draw_entry
+    from label_assets.warehouse.client import Warehouse
+
+    warehouse = Warehouse(load_settings())
+    stamp = int(at.replace(tzinfo=UTC).timestamp())
+    typer.echo(f"wrote {draw_entry(warehouse, instrument, granularity, stamp, horizon, output)}")
+    warehouse.close()
+
+
+@app.command("compile")
+def compile_() -> None:
+    """Compile the kernels, which otherwise happens in the first run; part of an installation."""
+    from label_assets.compute.compilation import compile_kernels
+
+    compile_kernels()
+    typer.echo("kernels are compiled")
 
 
 @app.command()

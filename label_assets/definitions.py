@@ -10,8 +10,10 @@ import dagster as dg
 from label_assets.assets.candles import candle_assets
 from label_assets.assets.checks import checks
 from label_assets.assets.labels import label_assets
+from label_assets.assets.levels import level_asset
 from label_assets.assets.partitions import partitions
 from label_assets.assets.resources import resources
+from label_assets.assets.statistics import statistics_asset
 from label_assets.compute.versions import code_versions
 from label_assets.settings import Settings, load_settings
 from label_assets.sources.batch import Source
@@ -33,7 +35,9 @@ def build_defs(settings: Settings, source: Source | None = None) -> dg.Definitio
         return dg.Definitions(
             assets=[
                 *candle_assets(settings, partitions_def, versions),
+                level_asset(settings, partitions_def, versions),
                 *label_assets(settings, partitions_def, versions),
+                statistics_asset(partitions_def, versions),
             ],
             asset_checks=checks(settings),
             resources=resources(settings, source),

@@ -14,7 +14,7 @@ from rich.table import Column
 from rich.table import Table as Grid
 
 from label_assets.assets.partitions import month_start, next_month
-from label_assets.catalog.families import TABLES
+from label_assets.catalog.index import TABLES
 from label_assets.errors import SettingsError
 from label_assets.materialize import FinishedRun, dagster_instance, materialize_range, step_count
 from label_assets.settings import Settings

@@ -10,8 +10,9 @@ from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
 from label_assets.catalog.columns import Column, ColumnType
-from label_assets.catalog.families import FAMILIES, LABELS, TABLES
+from label_assets.catalog.families import FAMILIES, LABELS
 from label_assets.catalog.granularities import DAY_S, GRANULARITIES
+from label_assets.catalog.index import TABLES
 from label_assets.catalog.tables import WINDOW_COLUMNS
 from label_assets.settings import Settings
 

@@ -5,7 +5,7 @@ Belongs here: reading on behalf of a person. Does not belong here: statements of
 
 from clickhouse_connect.driver.exceptions import ClickHouseError
 
-from label_assets.catalog.families import TABLES
+from label_assets.catalog.index import TABLES
 from label_assets.errors import WarehouseError
 from label_assets.settings import Settings
 from label_assets.warehouse import schema

@@ -43,6 +43,21 @@ def parse_width(text: str) -> tuple[float, float]:
     return (0.0, number / 100) if match[2] == "%" else (number, 0.0)
 
 
+def parse_level_widths(text: str) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Read "0.1 ATR, 0.25 ATR" or "0.1 %, 0.2 %": touch width and break width as in `parse_width`.
+
+    Raises:
+        ValueError: for anything else, or shares of 100 % and more.
+    """
+    parts = text.split(",")
+    if len(parts) != 2:
+        raise ValueError(f"found {text!r}; allowed are two widths such as '0.1 ATR, 0.25 ATR' or '0.1 %, 0.2 %'")
+    touch, breaking = parse_width(parts[0]), parse_width(parts[1])
+    if touch[1] >= 1 or breaking[1] >= 1:
+        raise ValueError(f"found {text!r}; allowed are shares below 100 %")
+    return touch, breaking
+
+
 class GranularityNumbers(BaseModel):
     """Numbers of one granularity; an unset one has the catalogue's value (`catalog.granularities`).
 
@@ -74,6 +89,16 @@ class LabelSettings(BaseModel):
         barrier_width: Distance of the triple barrier from the entry: "2 ATR" or a share of price, "1 %".
         profit_factor_cap: Largest `profit_factor` [1].
         end_extremum_gap_cap: Largest `end_extremum_gap` [1].
+        level_span: Candles on either side of a pivot that becomes a level.
+        level_widths: Touch width and break width of a level: multiples of ATR, "0.1 ATR, 0.25 ATR", or shares of its
+            price, "0.1 %, 0.2 %".
+        flip_deadline: A broken level that was not retested after this many candles dies.
+        considered_atr: A level further from the entry price than this is not considered [ATR].
+        merge_atr: A level this near to a nearer considered one of its role is dropped [ATR].
+        most_considered: Most levels considered at an entry.
+        level_barrier_atr: Distance of the level-adjusted barriers where no level is ahead [ATR].
+        level_ahead_atr: A level nearer than this is where the price is, not what lies ahead [ATR].
+        level_margin_atr: How far inside of a level a barrier is drawn [ATR].
         numbers: Numbers by granularity that replace the catalogue's, for example `[labels.numbers.D]` with
             `quantile_sample = 250`.
     """
@@ -87,6 +112,15 @@ class LabelSettings(BaseModel):
     barrier_width: str = "2 ATR"
     profit_factor_cap: float = Field(default=100.0, gt=0)
     end_extremum_gap_cap: float = Field(default=10.0, gt=0)
+    level_span: int = Field(default=5, ge=1, le=50)
+    level_widths: str = "0.1 ATR, 0.25 ATR"
+    flip_deadline: int = Field(default=50, ge=1, le=100_000)
+    considered_atr: float = Field(default=3.0, gt=0)
+    merge_atr: float = Field(default=0.1, ge=0)
+    most_considered: int = Field(default=32, ge=1, le=1000)
+    level_barrier_atr: float = Field(default=2.0, gt=0)
+    level_ahead_atr: float = Field(default=0.5, ge=0)
+    level_margin_atr: float = Field(default=0.1, ge=0)
     numbers: dict[str, GranularityNumbers] = {}
 
     @field_validator("barrier_width")
@@ -96,12 +130,27 @@ class LabelSettings(BaseModel):
             raise ValueError(f"found {text!r}; allowed is a share below 100 %, or the lower barrier is no price")
         return text
 
+    @field_validator("level_widths")
+    @classmethod
+    def _level_widths_are_readable(cls, text: str) -> str:
+        parse_level_widths(text)
+        return text
+
     @field_validator("numbers")
     @classmethod
     def _granularities_exist(cls, numbers: dict[str, GranularityNumbers]) -> dict[str, GranularityNumbers]:
         for name in numbers:
             granularity(name)
         return numbers
+
+    @model_validator(mode="after")
+    def _margin_is_inside(self) -> Self:
+        if self.level_margin_atr >= self.level_ahead_atr:
+            raise ValueError(
+                f"level_margin_atr: found {self.level_margin_atr}; allowed is less than level_ahead_atr = "
+                f"{self.level_ahead_atr}, or a barrier could lie behind the entry"
+            )
+        return self
 
     def granularity(self, name: str) -> Granularity:
         """A granularity of the catalogue with the numbers that these settings replace."""
@@ -144,6 +193,7 @@ class Settings(BaseSettings):
         horizons: Horizons of the labels [candles].
         session_open: Local time and zone at which a trading day begins.
         first_month: First monthly partition, `YYYY-MM`.
+        pictures: Draw a chart and class balances into the metadata of each run's last partition.
         labels: Numbers inside the definitions.
     """
 
@@ -172,6 +222,7 @@ class Settings(BaseSettings):
     horizons: Annotated[tuple[int, ...], NoDecode] = (6,)
     session_open: str = "17:00 America/New_York"
     first_month: str = Field(default="2020-01", pattern=r"^(19[9]\d|20[0-3]\d)-(0[1-9]|1[0-2])$")
+    pictures: bool = True
     labels: LabelSettings = LabelSettings()
 
     @classmethod

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from label_assets.catalog.families import TABLES
+from label_assets.catalog.index import TABLES
 
 
 @pytest.fixture(scope="module")

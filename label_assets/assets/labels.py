@@ -10,15 +10,25 @@ import pyarrow as pa
 
 from label_assets.assets.metadata import Written, column_schema, report
 from label_assets.assets.partitions import BACKFILL_POLICY, MonthRun, forward_mapping, month_runs
+from label_assets.assets.pictures import class_balance, levels_picture
 from label_assets.assets.resources import now_ts
 from label_assets.catalog.columns import Table
 from label_assets.catalog.families import FAMILIES, LABELS
+from label_assets.catalog.families.barriers import BARRIERS
 from label_assets.catalog.tables import PATH_WINDOWS, WINDOW_STATUS
 from label_assets.compute.inputs import MarketReader
 from label_assets.compute.labels import label_rows
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.upsert import Scope
+
+FAMILY_DEPS = {
+    "barriers": ["path_windows", "levels"],
+    "level_touches": ["path_windows", "levels"],
+    "level_breaks": ["path_windows", "levels"],
+    "sample_weights": ["barriers"],
+}
+"""What a family is made from, where it is not path_windows alone."""
 
 _OPEN = WINDOW_STATUS.index("open")
 
@@ -64,7 +74,7 @@ def _computed_asset(
     partitions_def: dg.PartitionsDefinition,
     table: Table,
     code_version: str,
-    dep: str | dg.AssetDep,
+    deps: Sequence[str | dg.AssetDep],
     group: str,
     description: str,
 ) -> dg.AssetsDefinition:
@@ -75,7 +85,7 @@ def _computed_asset(
         code_version=code_version,
         kinds={"clickhouse", "numba"},
         metadata={"dagster/column_schema": column_schema(table), "dagster/table_name": table.name},
-        deps=[dep],
+        deps=deps,
         group_name=group,
         description=description,
     )
@@ -85,7 +95,9 @@ def _computed_asset(
         reader: dg.ResourceParam[MarketReader],
     ) -> dg.MaterializeResult[Any]:
         for months in month_runs(context.partition_keys):
-            report(context, write_computed(settings, warehouse, reader, table, months))
+            written = write_computed(settings, warehouse, reader, table, months)
+            picture = levels_picture(settings, warehouse, months) if table is BARRIERS.table else {}
+            report(context, written._replace(picture=picture))
         return dg.MaterializeResult()
 
     return computed
@@ -101,7 +113,7 @@ def label_assets(
         partitions_def,
         PATH_WINDOWS,
         versions["path_windows"],
-        dep=forward,
+        deps=[forward],
         group="windows",
         description=PATH_WINDOWS.sentence,
     )
@@ -111,7 +123,7 @@ def label_assets(
             partitions_def,
             family.table,
             versions[family.name],
-            dep="path_windows",
+            deps=FAMILY_DEPS.get(family.name, ["path_windows"]),
             group="labels",
             description=family.summary,
         )
@@ -130,7 +142,8 @@ def label_assets(
     )
     def labels(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:
         for months in month_runs(context.partition_keys):
-            report(context, write_labels(warehouse, versions["labels"], months))
+            written = write_labels(warehouse, versions["labels"], months)
+            report(context, written._replace(picture=class_balance(settings, warehouse, months)))
         return dg.MaterializeResult()
 
     return [windows, *families, labels]

@@ -25,6 +25,7 @@ class Written(NamedTuple):
         open_ts: Open time of each row whose window is open [epoch s].
         compute_ms: Time between reading and writing [ms].
         extra: Further metadata, the same for every partition.
+        picture: Metadata for the last partition alone.
     """
 
     months: MonthRun
@@ -33,6 +34,7 @@ class Written(NamedTuple):
     open_ts: NDArray[np.integer[Any]]
     compute_ms: float
     extra: dict[str, Any]
+    picture: dict[str, Any] = {}  # noqa: RUF012 - never changed
 
 
 def column_schema(table: Table) -> dg.TableSchema:
@@ -84,6 +86,7 @@ def report(context: dg.AssetExecutionContext, written: Written) -> None:
                 "run_write_ms": round(result.write_ms, 1),
                 "run_rows_per_second": rate,
                 **written.extra,
+                **(written.picture if key == months.keys[-1] else {}),
             },
             partition_key=key,
         )

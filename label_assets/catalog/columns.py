@@ -29,6 +29,7 @@ class ColumnType(Enum):
     BARS = ("UInt16", "ZSTD(1)", pa.uint16(), pa.uint16())
     COUNT = ("UInt32", "ZSTD(1)", pa.uint32(), pa.uint32())
     FLAG = ("Bool", "ZSTD(1)", pa.bool_(), pa.uint8())
+    DECILES = ("Array(Float32)", "ZSTD(1)", pa.list_(pa.float32()), pa.list_(pa.float32()))
     ENUM = ("Enum8", "ZSTD(1)", pa.string(), pa.int8())
 
     def __init__(self, clickhouse: str, codec: str, arrow: pa.DataType, wire: pa.DataType) -> None:

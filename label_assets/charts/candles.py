@@ -51,7 +51,7 @@ def draw_month(
     candles = warehouse.query("read_candles_between", **scope)
     if not candles.num_rows:
         raise SourceEmptyError(
-            asked=f"a chart of {instrument_id} {granularity} from {_day(month[0])} to {_day(month[1])}",
+            asked=f"a chart of {instrument_id} {granularity} from {day(month[0])} to {day(month[1])}",
             found="no candles",
             allowed="a range that was materialized",
             action="materialize raw_candles and candles for it",
@@ -61,10 +61,10 @@ def draw_month(
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     ts = candles["ts"].to_numpy().astype(np.int64)
-    _draw_candles(axes, candles)
+    draw_candles(axes, candles)
     _draw_entries(axes, ts, labels, warehouse.settings)
     _label(
-        axes, ts, f"{instrument_id} {granularity}, {_day(month[0])} to {_day(int(ts[-1]))}", horizon, warehouse.settings
+        axes, ts, f"{instrument_id} {granularity}, {day(month[0])} to {day(int(ts[-1]))}", horizon, warehouse.settings
     )
     target.parent.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context({"font.family": "DejaVu Sans"}):
@@ -72,7 +72,8 @@ def draw_month(
     return target
 
 
-def _draw_candles(axes: Axes, candles: pa.Table) -> None:
+def draw_candles(axes: Axes, candles: pa.Table) -> None:
+    """Draw candles at places 0, 1, …: weekends take no room."""
     places = np.arange(candles.num_rows)
     opened, high, low, close = (candles[name].to_numpy() for name in ("open", "high", "low", "close"))
     colors = np.where(close >= opened, RISING, FALLING)
@@ -120,12 +121,9 @@ def _draw_entries(axes: Axes, ts: NDArray[np.int64], labels: pa.Table, settings:
 
 
 def _label(axes: Axes, ts: NDArray[np.int64], title: str, horizon: int, settings: Settings) -> None:
-    ticks = np.unique(np.linspace(0, len(ts) - 1, 12).astype(int))
-    axes.set_xticks(ticks, [datetime.fromtimestamp(ts[tick], UTC).strftime("%d %b\n%H:%M") for tick in ticks])
-    axes.set_xlim(-1, len(ts) + 1)
+    time_axis(axes, ts, 12)
     axes.set_ylabel("price")
     axes.set_xlabel("open time, UTC; weekends take no room")
-    axes.grid(axis="y", alpha=0.25)
     axes.set_title(
         f"{title}: triple barriers at ± {settings.labels.barrier_width}, horizon {horizon} candles", loc="left"
     )
@@ -137,5 +135,14 @@ def _label(axes: Axes, ts: NDArray[np.int64], title: str, horizon: int, settings
     axes.legend(handles=[*handles, *marks], ncols=5, loc="upper center", bbox_to_anchor=(0.5, -0.14), frameon=False)
 
 
-def _day(ts: int) -> str:
+def time_axis(axes: Axes, ts: NDArray[np.int64], ticks: int) -> None:
+    """Label the places of candles with their open times."""
+    places = np.unique(np.linspace(0, len(ts) - 1, ticks).astype(int))
+    axes.set_xticks(places, [datetime.fromtimestamp(ts[place], UTC).strftime("%d %b\n%H:%M") for place in places])
+    axes.set_xlim(-1, len(ts) + 1)
+    axes.grid(axis="y", alpha=0.25)
+
+
+def day(ts: int) -> str:
+    """The UTC day of an epoch second."""
     return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m-%d")

@@ -15,14 +15,26 @@ from label_assets.catalog.columns import Table
 from label_assets.catalog.families import FAMILIES
 from label_assets.catalog.tables import PATH_WINDOWS
 from label_assets.compute.inputs import MarketSlice
+from label_assets.compute.levels import levels_around_entries
 from label_assets.compute.rows import rows_from_arrays
 from label_assets.kernels.barriers import BarrierWidth, barriers
 from label_assets.kernels.excursions import excursions
+from label_assets.kernels.level_barriers import LevelBarriers, LevelBarrierWidths, level_barriers
+from label_assets.kernels.level_breaks import BurstParameters, level_breaks
+from label_assets.kernels.level_touches import LevelTouches, level_touches
 from label_assets.kernels.path_shape import path_shape
 from label_assets.kernels.returns import ReturnParameters, returns
+from label_assets.kernels.sample_weights import WeightParameters, sample_weights
 from label_assets.kernels.volatility import volatility
 from label_assets.kernels.windows import OPEN, WindowParameters, Windows, path_windows
 from label_assets.settings import LabelSettings, parse_width
+
+
+class _Columns(dict[str, NDArray[Any]]):
+    """Columns of a family that two kernels make, with the face of a named tuple."""
+
+    def _asdict(self) -> dict[str, NDArray[Any]]:
+        return self
 
 
 class _Inputs(NamedTuple):
@@ -48,7 +60,42 @@ def _returns(inputs: _Inputs) -> Any:
 
 def _barriers(inputs: _Inputs) -> Any:
     width = parse_width(inputs.labels.barrier_width)
-    return barriers(inputs.market.path, inputs.windows, BarrierWidth(*width))
+    fixed = barriers(inputs.market.path, inputs.windows, BarrierWidth(*width))
+    return _Columns({**fixed._asdict(), **_level_barriers(inputs)._asdict()})
+
+
+def _level_barriers(inputs: _Inputs) -> LevelBarriers:
+    around = levels_around_entries(inputs.market, inputs.windows, inputs.labels)
+    widths = LevelBarrierWidths(
+        barrier_atr=inputs.labels.level_barrier_atr,
+        ahead_atr=inputs.labels.level_ahead_atr,
+        margin_atr=inputs.labels.level_margin_atr,
+    )
+    return level_barriers(inputs.market.path, inputs.windows, around.levels, around.considered, widths)
+
+
+def _level_touches(inputs: _Inputs) -> LevelTouches:
+    around = levels_around_entries(inputs.market, inputs.windows, inputs.labels)
+    return level_touches(inputs.market.path, inputs.windows, around.levels, around.considered)
+
+
+def _level_breaks(inputs: _Inputs) -> Any:
+    around = levels_around_entries(inputs.market, inputs.windows, inputs.labels)
+    rung = inputs.labels.granularity(inputs.market.granularity)
+    burst = BurstParameters(inputs.horizon, rung.burst_sample, rung.burst_minimum)
+    touches = _level_touches(inputs)
+    return level_breaks(inputs.market.path, inputs.windows, around.levels, around.considered, touches, burst)
+
+
+def _sample_weights(inputs: _Inputs) -> Any:
+    gap_limit_s = inputs.labels.granularity(inputs.market.granularity).gap_limit_s
+    return sample_weights(
+        inputs.market.candles,
+        inputs.market.path,
+        inputs.windows,
+        _level_barriers(inputs),
+        WeightParameters(inputs.horizon, gap_limit_s),
+    )
 
 
 def _excursions(inputs: _Inputs) -> Any:
@@ -70,6 +117,9 @@ _KERNELS: dict[str, Callable[[_Inputs], Any]] = {
     "excursions": _excursions,
     "volatility": _volatility,
     "path_shape": _path_shape,
+    "level_touches": _level_touches,
+    "level_breaks": _level_breaks,
+    "sample_weights": _sample_weights,
 }
 
 COMPUTED_TABLES: tuple[Table, ...] = (PATH_WINDOWS, *(family.table for family in FAMILIES))

@@ -21,7 +21,7 @@ from label_assets.warehouse.client import Warehouse
 MAX_CACHED_BYTES = 256 * 2**20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class MarketSlice:
     """Candles from which every label of the rows that open in [start_ts, end_ts) can be computed.
 

@@ -32,10 +32,25 @@ class Reach:
 def row_reach(settings: Settings, granularity_name: str, horizon: int) -> Reach:
     """Reach of all families together for one granularity and horizon.
 
-    The ATR needs `atr_period` candles, the reference sample of `return_quantile` horizon + N.
+    The reference sample of `return_quantile` needs horizon + N candles, that of `event_burst` horizon + its length and
+    levels for each of them, `sample_weights` levels for the rows of one horizon before.
     """
     rung = settings.labels.granularity(granularity_name)
-    return Reach(back=max(settings.labels.atr_period, horizon + rung.quantile_sample), forward=horizon)
+    levels = level_reach(settings, granularity_name).back
+    back = max(horizon + rung.quantile_sample, horizon + rung.burst_sample - 1 + levels, horizon + levels)
+    return Reach(back=back, forward=horizon)
+
+
+def level_reach(settings: Settings, granularity_name: str) -> Reach:
+    """Reach of the levels that live at a candle: back to the candles of the oldest one's confirmation and its ATR.
+
+    Forward: a pivot lives until its confirmation's lifetime is over.
+    """
+    rung = settings.labels.granularity(granularity_name)
+    before_confirmation = max(settings.labels.atr_period, 2 * settings.labels.level_span)
+    return Reach(
+        back=rung.level_lifetime + before_confirmation, forward=settings.labels.level_span + rung.level_lifetime
+    )
 
 
 def slice_reach(settings: Settings, granularity_name: str) -> Reach:

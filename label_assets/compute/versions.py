@@ -8,10 +8,14 @@ import json
 from typing import Any
 
 from label_assets.catalog.families import FAMILIES, LABELS
+from label_assets.catalog.families.levels import LEVEL_PARAMETERS
+from label_assets.catalog.statistics import LABEL_STATISTICS, LABEL_STATISTICS_MONTHLY
 from label_assets.settings import Settings
 
 CANDLES_VERSION = 1
 WINDOWS_VERSION = 1
+LEVELS_VERSION = 1
+STATISTICS_VERSION = 1
 
 CANDLE_PARAMETERS = ("base_granularity", "session_open")
 ROW_PARAMETERS = (*CANDLE_PARAMETERS, "granularities", "horizons")
@@ -32,9 +36,12 @@ def code_versions(settings: Settings) -> dict[str, str]:
     versions = {
         "raw_candles": version("raw_candles", CANDLES_VERSION, ("base_granularity",)),
         "candles": version("candles", CANDLES_VERSION, CANDLE_PARAMETERS),
+        "levels": version("levels", LEVELS_VERSION, (*CANDLE_PARAMETERS, "granularities", *LEVEL_PARAMETERS)),
         "path_windows": version("path_windows", WINDOWS_VERSION, WINDOW_PARAMETERS),
     }
     for family in FAMILIES:
         versions[family.name] = version(family.name, family.version, (*ROW_PARAMETERS, *family.parameters))
     versions["labels"] = f"{WINDOWS_VERSION}-{_digest(LABELS.names, dict(versions))}"
+    names = (LABEL_STATISTICS.names, LABEL_STATISTICS_MONTHLY.names)
+    versions["label_statistics"] = f"{STATISTICS_VERSION}-{_digest(names, {'labels': versions['labels']})}"
     return versions

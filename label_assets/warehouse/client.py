@@ -178,12 +178,16 @@ class Warehouse:
 
 def read_scope(client: "Client", table: Table, scope: Scope) -> pa.Table:
     """Rows of the view within a scope, in key order, in the wire schema."""
+    granularity = "AND t.granularity = {granularity:String} " if scope.granularity is not None else ""
+    order = ", ".join(f"t.{name}" for name in table.key_names)
     sql = (
         f"SELECT {select_list(table.all_columns)} FROM `{table.name}` AS t "
         "WHERE t.instrument_id = {instrument:String} AND t.ts >= toDateTime({start:UInt32}, 'UTC') "
-        f"AND t.ts < toDateTime({{end:UInt32}}, 'UTC') ORDER BY {', '.join('t.' + name for name in table.key_names)}"
+        f"AND t.ts < toDateTime({{end:UInt32}}, 'UTC') {granularity}ORDER BY {order}"
     )
     parameters = {"instrument": scope.instrument_id, "start": scope.start_ts, "end": scope.end_ts}
+    if scope.granularity is not None:
+        parameters["granularity"] = scope.granularity
     return _whole(client.query_arrow(sql, parameters=parameters, use_strings=True)).cast(table.wire_schema())
 
 

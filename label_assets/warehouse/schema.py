@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from label_assets.catalog.columns import Column, ColumnType, Table
-from label_assets.catalog.families import TABLES
+from label_assets.catalog.index import TABLES
 from label_assets.errors import MigrationRefusedError
 from label_assets.warehouse.statements import statement
 

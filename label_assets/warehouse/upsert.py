@@ -9,7 +9,7 @@ Belongs here: comparing and inserting. Does not belong here: connections (`wareh
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
@@ -35,11 +35,13 @@ class Scope:
         instrument_id: The instrument.
         start_ts: First open time [epoch s].
         end_ts: End of the open times, not included [epoch s].
+        granularity: Only rows of this granularity; None for all.
     """
 
     instrument_id: str
     start_ts: int
     end_ts: int
+    granularity: str | None = None
 
     def years(self) -> list["Scope"]:
         """The scope cut at the turns of years, where the storage partitions are cut too."""
@@ -49,7 +51,8 @@ class Scope:
             if turn >= self.end_ts:
                 break
             cuts.append(turn)
-        return [Scope(self.instrument_id, a, b) for a, b in zip(cuts, [*cuts[1:], self.end_ts], strict=True)]
+        ends = [*cuts[1:], self.end_ts]
+        return [replace(self, start_ts=start, end_ts=end) for start, end in zip(cuts, ends, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -122,10 +125,12 @@ def upsert(client: "Client", table: Table, scope: Scope, rows: pa.Table, read: R
 def _refuse_strangers(table: Table, scope: Scope, rows: pa.Table, ts: NDArray[np.uint32]) -> None:
     outside = (ts < scope.start_ts) | (ts >= scope.end_ts)
     others = pc.sum(pc.not_equal(rows["instrument_id"], scope.instrument_id)).as_py() or 0
+    if scope.granularity is not None:
+        others += pc.sum(pc.not_equal(rows["granularity"], scope.granularity)).as_py() or 0
     if outside.any() or others:
         raise WarehouseError(
             asked=f"{rows.num_rows} rows of {table.name} for {scope}",
-            found=f"{int(outside.sum())} rows outside its time range and {others} of other instruments",
+            found=f"{int(outside.sum())} rows outside its time range, {others} of others than it names",
             allowed="rows inside the scope",
             action="report this: the asset computed more than it owns",
         )
@@ -193,6 +198,9 @@ def _equal_rows(table: Table, left: pa.Table, right: pa.Table) -> NDArray[np.boo
         if column.name in table.uncompared:
             continue
         a, b = left[column.name], right[column.name]
+        if pa.types.is_list(a.type):  # pyarrow compares no lists
+            same &= np.array([x == y for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True)], bool)
+            continue
         equal = pc.fill_null(pc.equal(a, b), False)
         if column.nullable:
             equal = pc.or_(equal, pc.and_(pc.is_null(a), pc.is_null(b)))

@@ -12,7 +12,8 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from label_assets.assets.partitions import month_start, next_month, partition_key
-from label_assets.catalog.families import LABELS, TABLES, table
+from label_assets.catalog.families import LABELS
+from label_assets.catalog.index import TABLES, table
 from label_assets.catalog.instruments import DEFAULT_INSTRUMENTS
 from label_assets.definitions import build_defs
 from label_assets.market.calendar import SessionCalendar

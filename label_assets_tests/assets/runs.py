@@ -10,8 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from label_assets.assets.partitions import partition_key
-from label_assets.catalog.families import TABLES
-from label_assets.catalog.tables import WINDOW_STATUS
+from label_assets.catalog.families import LABELS
+from label_assets.catalog.index import TABLES
 from label_assets.definitions import build_defs
 from label_assets.market.calendar import SessionCalendar
 from label_assets.materialize import RANGE_END_TAG, RANGE_START_TAG
@@ -58,9 +58,12 @@ def contents(settings: Settings) -> dict[str, pa.Table]:
 
 
 def label_rows(settings: Settings) -> list[dict[str, Any]]:
-    """Rows of labels in key order: times as epoch seconds, the status by its name, without the time of writing."""
+    """Rows of labels in key order: times as epoch seconds, enumerations by their names, without the time of writing."""
     rows = contents(settings)["labels"].to_pylist()
-    return [row | {"window_status": WINDOW_STATUS[row["window_status"]]} for row in rows]
+    names = {column.name: column.values for column in LABELS.columns if column.values}
+    return [
+        row | {name: None if row[name] is None else values[row[name]] for name, values in names.items()} for row in rows
+    ]
 
 
 def assert_same(left: dict[str, pa.Table], right: dict[str, pa.Table]) -> None:
@@ -95,3 +98,13 @@ def write_parquet(path: Path, columns: dict[str, Any]) -> None:
     table = pa.table(columns)
     stamps = table["ts"].cast(pa.timestamp("s", tz="UTC"))
     pq.write_table(table.set_column(table.schema.get_field_index("ts"), "ts", stamps), path)
+
+
+def failures(result: dg.ExecuteInProcessResult) -> list[str]:
+    """What each failed step says, innermost cause first."""
+    found = []
+    for event in result.all_events:
+        if event.is_step_failure:
+            error = event.step_failure_data.error
+            found.append(f"{event.step_key}: {(error.cause or error).to_string() if error else ''}")
+    return found

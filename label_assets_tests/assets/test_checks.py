@@ -13,7 +13,8 @@ import pytest
 
 from label_assets.assets import checks as checks_module
 from label_assets.assets.checks import CANDLE_CHECKS, LABEL_CHECKS
-from label_assets.catalog.families import FAMILIES, table
+from label_assets.catalog.families import FAMILIES
+from label_assets.catalog.index import table
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.schema import create_view, storage_name

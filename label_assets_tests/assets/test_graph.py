@@ -7,18 +7,25 @@ import dagster as dg
 import pytest
 
 from label_assets.assets.partitions import BACKFILL_POLICY
-from label_assets.catalog.families import FAMILIES, LABELS, table
+from label_assets.catalog.families import FAMILIES, LABELS
+from label_assets.catalog.index import table
 from label_assets.compute.versions import code_versions
 from label_assets.definitions import build_defs
 from label_assets.settings import load_settings
 
+TABLE_OF = {"levels": "level_intervals"}
 FAMILY_NAMES = [family.name for family in FAMILIES]
+LEVEL_FAMILIES = ("level_touches", "level_breaks", "sample_weights")
 EDGES = {
     "raw_candles": set(),
     "candles": {"raw_candles"},
     "path_windows": {"candles"},
-    **{name: {"path_windows"} for name in FAMILY_NAMES},
+    "levels": {"candles"},
+    **{name: {"path_windows"} for name in ("returns", "excursions", "volatility", "path_shape")},
+    **{name: {"path_windows", "levels"} for name in ("barriers", "level_touches", "level_breaks")},
+    "sample_weights": {"barriers"},
     "labels": {"path_windows", *FAMILY_NAMES},
+    "label_statistics": {"labels"},
 }
 
 
@@ -49,9 +56,11 @@ def test_every_asset_describes_itself(definitions: dg.Definitions) -> None:
         node = graph.get(key)
         name = key.to_user_string()
         assert node.description, name
-        assert node.group_name in {"candles", "windows", "labels"}, name
+        assert node.group_name in {"candles", "levels", "windows", "labels"}, name
         assert "clickhouse" in node.kinds, name
-        assert [column.name for column in node.metadata["dagster/column_schema"].columns] == list(table(name).names)
+        assert [column.name for column in node.metadata["dagster/column_schema"].columns] == list(
+            table(TABLE_OF.get(name, name)).names
+        )
 
 
 def test_checks_block(definitions: dg.Definitions) -> None:
@@ -75,16 +84,24 @@ def test_checks_block(definitions: dg.Definitions) -> None:
         ({"labels": {"barrier_width": "1 %"}}, {"barriers"}),
         ({"labels": {"flat_return": 1e-4}}, {"returns"}),
         ({"labels": {"profit_factor_cap": 50.0}}, {"excursions"}),
-        ({"labels": {"atr_period": 20}}, {"path_windows", "returns", "barriers", "volatility"}),
+        (
+            {"labels": {"atr_period": 20}},
+            {"path_windows", "levels", "returns", "barriers", "volatility", *LEVEL_FAMILIES},
+        ),
+        ({"labels": {"level_widths": "0.1 %, 0.2 %"}}, {"levels", "barriers", *LEVEL_FAMILIES}),
+        ({"labels": {"merge_atr": 0.2}}, {"barriers", *LEVEL_FAMILIES}),
+        ({"labels": {"level_ahead_atr": 0.6}}, {"barriers", "sample_weights"}),
         ({"horizons": (6, 24)}, {"path_windows", *FAMILY_NAMES}),
-        ({"session_open": "00:00 UTC"}, {"candles", "path_windows", *FAMILY_NAMES}),
-        ({"labels": {"numbers": {"D": {"gap_limit_s": 864_000}}}}, {"path_windows", *FAMILY_NAMES}),
+        ({"session_open": "00:00 UTC"}, {"candles", "levels", "path_windows", *FAMILY_NAMES}),
+        ({"labels": {"numbers": {"D": {"gap_limit_s": 864_000}}}}, {"levels", "path_windows", *FAMILY_NAMES}),
         ({"home": "/elsewhere", "database": "other"}, set()),
     ],
 )
 def test_a_setting_changes_the_versions_of_the_assets_that_use_it(overrides: dict, changed: set[str]) -> None:
     before, after = code_versions(load_settings()), code_versions(load_settings(**overrides))
-    assert {name for name in before if before[name] != after[name]} == changed | ({"labels"} if changed else set())
+    assert {name for name in before if before[name] != after[name]} == changed | (
+        {"labels", "label_statistics"} if changed else set()
+    )
 
 
 def test_versions_are_those_of_the_assets(definitions: dg.Definitions) -> None:

@@ -8,6 +8,11 @@ import numpy as np
 import pytest
 
 from label_assets.assets.partitions import month_start, months_between, next_month
+from label_assets.catalog.families import FAMILIES
+from label_assets.catalog.families.barriers import BARRIERS
+from label_assets.catalog.families.level_breaks import LEVEL_BREAKS
+from label_assets.catalog.families.level_touches import LEVEL_TOUCHES
+from label_assets.catalog.families.sample_weights import SAMPLE_WEIGHTS
 from label_assets.compute.reach import forward_months
 from label_assets.definitions import build_defs
 from label_assets.settings import Settings
@@ -23,8 +28,17 @@ from label_assets_tests.assets.runs import (
 
 FIRST, LAST = "2024-01", "2024-05"
 MONTHS = months_between(FIRST, LAST)
-CANDLE_ASSETS = ("raw_candles", "candles")
-LABEL_ASSETS = ("path_windows", "returns", "barriers", "excursions", "volatility", "path_shape", "labels")
+CANDLE_ASSETS = ("raw_candles", "candles", "levels")
+LABEL_TABLES = ("path_windows", *(family.name for family in FAMILIES), "labels")
+LABEL_ASSETS = (*LABEL_TABLES, "label_statistics")
+
+LEVEL_FAMILIES = (LEVEL_TOUCHES, LEVEL_BREAKS, SAMPLE_WEIGHTS)
+DEEP_LABELS = {
+    "return_quantile",
+    *(column.name for family in LEVEL_FAMILIES for column in family.table.columns),
+    *(column.name for column in BARRIERS.table.columns if column.number == "11.a"),
+}
+"""Labels that look further back than the ATR."""
 
 MakeSettings = Callable[..., Settings]
 
@@ -48,7 +62,7 @@ def test_one_run_is_complete_and_the_second_writes_nothing(whole: tuple[Settings
     settings, tables = whole
     labelled = sum(name != "M15" for name in tables["candles"]["granularity"].to_pylist())
     assert labelled > 2_500
-    for name in LABEL_ASSETS:
+    for name in LABEL_TABLES:
         assert tables[name].num_rows == labelled * 2, name
     assert tables["rejected_candles"].num_rows == 0
     again = materialize(settings, "EURUSD", (FIRST, LAST))
@@ -107,7 +121,7 @@ def test_a_changed_candle_moves_only_what_it_may(landing: Path, make_settings: M
     beyond_the_atr = changed_ts + 15 * 4 * 3600 + 3 * 86_400  # 15 candles of H4 and a weekend
     for old, new in zip(before, after, strict=True):
         if old["entry_ts"] > beyond_the_atr:
-            assert {name for name, value in old.items() if value != new[name]} <= {"return_quantile"}
+            assert {name for name, value in old.items() if value != new[name]} <= DEEP_LABELS
 
 
 def test_the_end_of_the_data_is_open_and_completes(landing: Path, make_settings: MakeSettings) -> None:
@@ -165,7 +179,7 @@ def test_each_row_says_which_definitions_made_it(make_settings: MakeSettings) ->
     assert materialize(settings, "EURUSD", ("2024-01", "2024-01")).success
     first = set(contents(settings)["labels"]["label_version"].to_pylist())
     narrow = settings.model_copy(update={"labels": settings.labels.model_copy(update={"barrier_width": "0.1 %"})})
-    assert materialize(narrow, "EURUSD", ("2024-01", "2024-01"), ("barriers", "labels")).success
+    assert materialize(narrow, "EURUSD", ("2024-01", "2024-01"), ("barriers", "sample_weights", "labels")).success
     second = set(contents(settings)["labels"]["label_version"].to_pylist())
     assert len(first) == len(second) == 1
     assert first != second

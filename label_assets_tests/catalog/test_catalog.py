@@ -7,12 +7,26 @@ import pyarrow as pa
 import pytest
 
 from label_assets.catalog.columns import ColumnType, Table
-from label_assets.catalog.families import FAMILIES, LABELS, TABLES, table
+from label_assets.catalog.families import FAMILIES, LABELS
+from label_assets.catalog.families.levels import EVENT_TYPES, ROLES
 from label_assets.catalog.granularities import GRANULARITIES, granularity, ladder
+from label_assets.catalog.index import TABLES, table
 from label_assets.catalog.instruments import DEFAULT_INSTRUMENTS
 from label_assets.catalog.tables import PATH_WINDOWS, WINDOW_STATUS
 from label_assets.errors import CatalogError
-from label_assets.kernels import barriers, excursions, path_shape, returns, volatility, windows
+from label_assets.kernels import (
+    barriers,
+    excursions,
+    level_barriers,
+    level_breaks,
+    level_touches,
+    levels,
+    path_shape,
+    returns,
+    sample_weights,
+    volatility,
+    windows,
+)
 from label_assets.pages import generated_pages
 from label_assets.settings import load_settings
 
@@ -23,20 +37,29 @@ KERNEL_RESULTS = {
     "excursions": excursions.Excursions,
     "volatility": volatility.Volatility,
     "path_shape": path_shape.PathShape,
+    "level_touches": level_touches.LevelTouches,
+    "level_breaks": level_breaks.LevelBreaks,
+    "sample_weights": sample_weights.SampleWeights,
 }
 
 
 @pytest.mark.parametrize("name", KERNEL_RESULTS)
 def test_kernel_fields_are_the_columns(name: str) -> None:
-    assert KERNEL_RESULTS[name]._fields == tuple(column.name for column in table(name).columns)
+    fields = KERNEL_RESULTS[name]._fields + (level_barriers.LevelBarriers._fields if name == "barriers" else ())
+    assert fields == tuple(column.name for column in table(name).columns)
 
 
 def test_every_family_has_a_kernel() -> None:
     assert set(KERNEL_RESULTS) == {"path_windows", *(family.name for family in FAMILIES)}
 
 
-def test_status_codes_are_those_of_the_kernel() -> None:
-    assert WINDOW_STATUS == windows.WINDOW_STATUS
+def test_codes_are_those_of_the_kernels() -> None:
+    assert windows.WINDOW_STATUS == WINDOW_STATUS
+    assert levels.EVENT_TYPES == EVENT_TYPES
+    assert levels.ROLES == ROLES
+    values = {column.name: column.values for column in LABELS.columns}
+    assert values["etb_barrier_hit"] == level_barriers.BARRIER_HITS
+    assert values["next_event_type"] == level_breaks.NEXT_EVENTS
 
 
 def test_labels_hold_each_column_once() -> None:
@@ -58,9 +81,9 @@ def test_columns_say_what_they_are(checked: Table) -> None:
     assert checked.arrow_schema().names == checked.wire_schema().names == list(checked.names)
 
 
-def test_every_label_of_this_stage_is_there() -> None:
+def test_every_label_is_there() -> None:
     numbers = {column.number for family in FAMILIES for column in family.table.columns}
-    assert numbers >= {str(number) for number in (*range(1, 11), 22, 23, 25, 26, *range(27, 35))}
+    assert numbers - {""} == {str(number) for number in range(1, 38)} - {"11"} | {"11.a"}
 
 
 def test_bounds_of_columns_name_settings() -> None:

@@ -5,7 +5,7 @@ import dataclasses
 import pytest
 
 from label_assets.catalog.columns import Column, ColumnType, Table
-from label_assets.catalog.families import TABLES
+from label_assets.catalog.index import TABLES
 from label_assets.catalog.tables import CANDLES
 from label_assets.errors import MigrationRefusedError, WarehouseUnavailableError
 from label_assets.settings import load_settings

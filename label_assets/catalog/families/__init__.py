@@ -3,20 +3,24 @@
 from label_assets.catalog.columns import Family, Table
 from label_assets.catalog.families.barriers import BARRIERS
 from label_assets.catalog.families.excursions import EXCURSIONS
+from label_assets.catalog.families.level_breaks import LEVEL_BREAKS
+from label_assets.catalog.families.level_touches import LEVEL_TOUCHES
 from label_assets.catalog.families.path_shape import PATH_SHAPE
 from label_assets.catalog.families.returns import RETURNS
+from label_assets.catalog.families.sample_weights import SAMPLE_WEIGHTS
 from label_assets.catalog.families.volatility import VOLATILITY
-from label_assets.catalog.tables import (
-    CANDLES,
-    LABEL_BOOKKEEPING,
-    LABEL_KEY,
-    PATH_WINDOWS,
-    RAW_CANDLES,
-    REJECTED_CANDLES,
-)
-from label_assets.errors import CatalogError
+from label_assets.catalog.tables import LABEL_BOOKKEEPING, LABEL_KEY, PATH_WINDOWS
 
-FAMILIES: tuple[Family, ...] = (RETURNS, BARRIERS, EXCURSIONS, VOLATILITY, PATH_SHAPE)
+FAMILIES: tuple[Family, ...] = (
+    RETURNS,
+    BARRIERS,
+    EXCURSIONS,
+    VOLATILITY,
+    PATH_SHAPE,
+    LEVEL_TOUCHES,
+    LEVEL_BREAKS,
+    SAMPLE_WEIGHTS,
+)
 """Every family, in the order of the columns of `labels`."""
 
 LABELS = Table(
@@ -26,30 +30,3 @@ LABELS = Table(
     PATH_WINDOWS.columns + tuple(column for family in FAMILIES for column in family.table.columns) + LABEL_BOOKKEEPING,
     uncompared=frozenset({"computed_at"}),
 )
-
-TABLES: tuple[Table, ...] = (
-    RAW_CANDLES,
-    REJECTED_CANDLES,
-    CANDLES,
-    PATH_WINDOWS,
-    *(family.table for family in FAMILIES),
-    LABELS,
-)
-"""Every table of the warehouse."""
-
-
-def table(name: str) -> Table:
-    """Look a table up.
-
-    Raises:
-        CatalogError: for a name that does not exist.
-    """
-    for candidate in TABLES:
-        if candidate.name == name:
-            return candidate
-    raise CatalogError(
-        asked=f"table {name!r}",
-        found="no such table",
-        allowed=", ".join(candidate.name for candidate in TABLES),
-        action="use one of these names",
-    )

@@ -1,0 +1,76 @@
+"""Asset levels: the tables level_intervals and level_events."""
+
+import time
+from typing import Any
+
+import dagster as dg
+import numpy as np
+
+from label_assets.assets.metadata import Written, column_schema, report
+from label_assets.assets.partitions import BACKFILL_POLICY, MonthRun, month_runs
+from label_assets.assets.pictures import levels_picture
+from label_assets.catalog.families.levels import LEVEL_EVENTS, LEVEL_INTERVALS
+from label_assets.settings import Settings
+from label_assets.warehouse.client import Warehouse
+from label_assets.warehouse.upsert import UpsertResult
+
+
+def write_levels(settings: Settings, warehouse: Warehouse, months: MonthRun) -> Written:
+    """Find the levels of a run of months on every labelled granularity and upsert both tables.
+
+    The counts are those of `level_events`, each event in the month in which it happens; intervals are told as extras.
+    """
+    from label_assets.compute.levels import owned_levels  # noqa: PLC0415 - numba: a second no other process needs
+
+    results = {LEVEL_EVENTS.name: UpsertResult(), LEVEL_INTERVALS.name: UpsertResult()}
+    event_ts, open_ts = [], []
+    compute_ms = 0.0
+    for granularity in settings.granularities:
+        started = time.perf_counter()
+        owned = owned_levels(warehouse, settings, months.instrument_id, granularity, (months.start_ts, months.end_ts))
+        compute_ms += (time.perf_counter() - started) * 1e3
+        for part in owned:
+            results[part.table.name] += warehouse.upsert(part.table, part.scope, part.rows)
+            if part.table is LEVEL_EVENTS:
+                event_ts.append(part.rows["ts"].to_numpy())
+            else:
+                open_ts.append(part.rows["ts"].filter(part.rows["valid_to"].is_null()).to_numpy())
+    intervals = results[LEVEL_INTERVALS.name]
+    extra = {"run_intervals": intervals.rows, "run_intervals_written": intervals.rows_written + intervals.rows_removed}
+    starts = np.concatenate(open_ts)
+    return Written(
+        months,
+        results[LEVEL_EVENTS.name],
+        np.concatenate(event_ts),
+        starts[starts >= months.start_ts],
+        compute_ms,
+        extra,
+    )
+
+
+def level_asset(
+    settings: Settings, partitions_def: dg.PartitionsDefinition, versions: dict[str, str]
+) -> dg.AssetsDefinition:
+    """The asset levels."""
+
+    @dg.asset(
+        partitions_def=partitions_def,
+        backfill_policy=BACKFILL_POLICY,
+        code_version=versions["levels"],
+        deps=["candles"],
+        group_name="levels",
+        kinds={"clickhouse", "numba"},
+        description=(
+            "Support and resistance levels. `level_intervals`: when each was active in which role; `level_events`: "
+            "what happened to it. A partition holds levels whose pivot lies in the month and events that happen "
+            "in it, and closes intervals of older levels."
+        ),
+        metadata={"dagster/column_schema": column_schema(LEVEL_INTERVALS), "dagster/table_name": "level_intervals"},
+    )
+    def levels(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:
+        for months in month_runs(context.partition_keys):
+            written = write_levels(settings, warehouse, months)
+            report(context, written._replace(picture=levels_picture(settings, warehouse, months)))
+        return dg.MaterializeResult()
+
+    return levels

@@ -1,0 +1,184 @@
+"""Levels of a slice of candles, as rows of the two tables and as what families need.
+
+Belongs here: parameters from settings, rows, which rows a run of months owns. Does not belong here: how a level is
+found and dies (`kernels.levels`), which levels an entry considers (`kernels.active_levels`).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
+
+import numpy as np
+import pyarrow as pa
+
+from label_assets.catalog.columns import Table
+from label_assets.catalog.families.levels import LEVEL_EVENTS, LEVEL_INTERVALS
+from label_assets.compute import reach
+from label_assets.compute.inputs import MarketSlice
+from label_assets.compute.rows import candles_from_rows, rows_from_arrays
+from label_assets.kernels.active_levels import Consideration, ConsideredLevels, considered_levels
+from label_assets.kernels.arrays import Candles, FloatArray
+from label_assets.kernels.atr import average_true_range
+from label_assets.kernels.levels import LevelEvents, LevelIntervals, LevelParameters, Levels, levels
+from label_assets.kernels.windows import Windows
+from label_assets.settings import LabelSettings, Settings, parse_level_widths
+from label_assets.warehouse.client import Warehouse
+from label_assets.warehouse.upsert import Scope
+
+
+class LevelHistory(NamedTuple):
+    """Everything that happened to the levels of a slice of candles."""
+
+    levels: Levels
+    events: LevelEvents
+    intervals: LevelIntervals
+
+
+class OwnedTable(NamedTuple):
+    """Rows of one table and the scope that holds exactly them."""
+
+    table: Table
+    scope: Scope
+    rows: pa.Table
+
+
+def level_history(candles: Candles, atr: FloatArray, labels: LabelSettings, granularity_name: str) -> LevelHistory:
+    """Levels of a slice of candles with their events and intervals."""
+    (touch_atr, touch_share), (break_atr, break_share) = parse_level_widths(labels.level_widths)
+    parameters = LevelParameters(
+        lifetime=labels.granularity(granularity_name).level_lifetime,
+        span=labels.level_span,
+        touch_atr=touch_atr,
+        touch_share=touch_share,
+        break_atr=break_atr,
+        break_share=break_share,
+        flip_deadline=labels.flip_deadline,
+    )
+    return LevelHistory(*levels(candles, atr, parameters))
+
+
+class LevelsAroundEntries(NamedTuple):
+    """Levels of a slice and which of them each entry considers."""
+
+    levels: Levels
+    considered: ConsideredLevels
+
+
+_AROUND: WeakKeyDictionary[MarketSlice, dict[str, LevelsAroundEntries]] = WeakKeyDictionary()
+"""What four families and every horizon need of one slice; it goes with the slice."""
+
+
+def levels_around_entries(market: MarketSlice, windows: Windows, labels: LabelSettings) -> LevelsAroundEntries:
+    """Levels of a slice and which of them each entry considers; the same for every horizon, so kept with the slice.
+
+    Args:
+        market: Candles with look-back.
+        windows: Windows of any horizon: only what is known at entry is read.
+        labels: Numbers of the definitions.
+    """
+    kept = _AROUND.setdefault(market, {})
+    key = labels.model_dump_json()
+    if key not in kept:
+        history = level_history(market.candles, windows.atr, labels, market.granularity)
+        consideration = Consideration(labels.considered_atr, labels.merge_atr, labels.most_considered)
+        considered = considered_levels(market.candles, windows, history.levels, history.intervals, consideration)
+        kept[key] = LevelsAroundEntries(history.levels, considered)
+    return kept[key]
+
+
+def level_ids(instrument_id: str, granularity_name: str, candles: Candles, found: Levels) -> list[str]:
+    """Identifier of each level."""
+    return [
+        f"{instrument_id}:{granularity_name}:{ts}:{'S' if is_support else 'R'}"
+        for ts, is_support in zip(candles.ts[found.pivot].tolist(), found.is_support.tolist(), strict=True)
+    ]
+
+
+def _with_ids(table: Table, rows: pa.Table, ids: Sequence[str], level: np.ndarray) -> pa.Table:
+    place = rows.schema.get_field_index("level_id")
+    return rows.set_column(
+        place, table.wire_schema().field("level_id"), pa.array(ids, pa.string()).take(pa.array(level))
+    )
+
+
+def owned_levels(
+    warehouse: Warehouse, settings: Settings, instrument_id: str, granularity_name: str, time_range: tuple[int, int]
+) -> list[OwnedTable]:
+    """Rows of `level_events` and `level_intervals` of one granularity that a range of months owns.
+
+    Events that happen in the range. Intervals of levels whose pivot lies in the range, and those of every older level
+    that may still live in it: candles of the range close them.
+
+    Args:
+        warehouse: Where candles are.
+        settings: The settings.
+        instrument_id: The instrument.
+        granularity_name: A labelled granularity.
+        time_range: Start and end [epoch s], end not included.
+
+    Returns:
+        Both tables with their scopes.
+    """
+    start_ts, end_ts = time_range
+    around = reach.level_reach(settings, granularity_name)
+    before_confirmation = around.back - settings.labels.granularity(granularity_name).level_lifetime
+    rows = warehouse.query(
+        "read_candles_around",
+        instrument=instrument_id,
+        granularity=granularity_name,
+        start=start_ts,
+        end=end_ts,
+        before=around.back + 1,  # the candle that closes at the start has its events in the range
+        after=around.forward,
+    )
+    candles = candles_from_rows(rows)
+    atr = average_true_range(candles, settings.labels.atr_period)
+    history = level_history(candles, atr, settings.labels, granularity_name)
+    older = int(np.searchsorted(candles.ts, start_ts))
+    # The first pivot of the slice whose confirmation has all candles that enter its ATR; at the beginning of the
+    # history the slice holds all there is.
+    first_whole = before_confirmation - settings.labels.level_span if older > around.back else 0
+    first_ts = min(start_ts, int(candles.ts[first_whole])) if len(candles.ts) else start_ts
+    ids = level_ids(instrument_id, granularity_name, candles, history.levels)
+    constants = {"instrument_id": instrument_id, "granularity": granularity_name, "level_id": ""}
+    return [
+        _events(constants, candles, history, ids, Scope(instrument_id, start_ts, end_ts, granularity_name)),
+        _intervals(constants, candles, history, ids, Scope(instrument_id, first_ts, end_ts, granularity_name)),
+    ]
+
+
+def _events(
+    constants: dict[str, str | int], candles: Candles, history: LevelHistory, ids: Sequence[str], scope: Scope
+) -> OwnedTable:
+    events = history.events
+    inside = (events.ts >= scope.start_ts) & (events.ts < scope.end_ts)
+    arrays = {
+        "ts": events.ts,
+        "event_type": events.event_type,
+        "price": history.levels.price[events.level],
+        **{name: getattr(candles, name)[events.candle] for name in ("open", "high", "low", "close")},
+        "penetration": events.penetration,
+    }
+    rows = rows_from_arrays(LEVEL_EVENTS, constants, arrays, inside)
+    return OwnedTable(LEVEL_EVENTS, scope, _with_ids(LEVEL_EVENTS, rows, ids, events.level[inside]))
+
+
+def _intervals(
+    constants: dict[str, str | int], candles: Candles, history: LevelHistory, ids: Sequence[str], scope: Scope
+) -> OwnedTable:
+    found, intervals = history.levels, history.intervals
+    pivot_ts = candles.ts[found.pivot][intervals.level]
+    inside = (pivot_ts >= scope.start_ts) & (pivot_ts < scope.end_ts)
+    arrays = {
+        "ts": pivot_ts,
+        "valid_from": intervals.valid_from,
+        "role": 1 - intervals.is_support.astype(np.int64),
+        "price": found.price[intervals.level],
+        "touch_width": found.touch_width[intervals.level],
+        "break_width": found.break_width[intervals.level],
+        "created_at": found.created_at[intervals.level],
+        "valid_to": intervals.valid_to,
+        "touches_before": intervals.touches_before,
+    }
+    rows = rows_from_arrays(LEVEL_INTERVALS, constants, arrays, inside)
+    return OwnedTable(LEVEL_INTERVALS, scope, _with_ids(LEVEL_INTERVALS, rows, ids, intervals.level[inside]))
