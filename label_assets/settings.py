@@ -116,7 +116,7 @@ class LabelSettings(BaseModel):
     level_widths: str = "0.1 ATR, 0.25 ATR"
     flip_deadline: int = Field(default=50, ge=1, le=100_000)
     considered_atr: float = Field(default=3.0, gt=0)
-    merge_atr: float = Field(default=0.1, ge=0)
+    merge_atr: float = Field(default=0.1, ge=1e-6)
     most_considered: int = Field(default=32, ge=1, le=1000)
     level_barrier_atr: float = Field(default=2.0, gt=0)
     level_ahead_atr: float = Field(default=0.5, ge=0)

@@ -4,12 +4,13 @@ Belongs here: parameters from settings, rows, which rows a run of months owns. D
 found and dies (`kernels.levels`), which levels an entry considers (`kernels.active_levels`).
 """
 
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
 from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from label_assets.catalog.columns import Table
 from label_assets.catalog.families.levels import LEVEL_EVENTS, LEVEL_INTERVALS
@@ -148,11 +149,11 @@ def owned_levels(
 
 
 def _events(
-    constants: dict[str, str | int], candles: Candles, history: LevelHistory, ids: Sequence[str], scope: Scope
+    constants: Mapping[str, str | int], candles: Candles, history: LevelHistory, ids: Sequence[str], scope: Scope
 ) -> OwnedTable:
     events = history.events
     inside = (events.ts >= scope.start_ts) & (events.ts < scope.end_ts)
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "ts": events.ts,
         "event_type": events.event_type,
         "price": history.levels.price[events.level],
@@ -164,12 +165,12 @@ def _events(
 
 
 def _intervals(
-    constants: dict[str, str | int], candles: Candles, history: LevelHistory, ids: Sequence[str], scope: Scope
+    constants: Mapping[str, str | int], candles: Candles, history: LevelHistory, ids: Sequence[str], scope: Scope
 ) -> OwnedTable:
     found, intervals = history.levels, history.intervals
     pivot_ts = candles.ts[found.pivot][intervals.level]
     inside = (pivot_ts >= scope.start_ts) & (pivot_ts < scope.end_ts)
-    arrays = {
+    arrays: dict[str, NDArray[Any]] = {
         "ts": pivot_ts,
         "valid_from": intervals.valid_from,
         "role": 1 - intervals.is_support.astype(np.int64),

@@ -26,7 +26,7 @@ class _Groups(NamedTuple):
     first_row: NDArray[np.int64]
 
     @property
-    def count(self) -> int:
+    def number(self) -> int:
         return len(self.first_row)
 
 
@@ -75,8 +75,8 @@ def statistics_rows(table: Table, labels: pa.Table, period_ts: NDArray[np.int64]
         known = complete & ~np.isnan(values)
         used = np.where(known, values, 0.0)
         columns[f"{column.name}_count"] = _count(groups, known)
-        columns[f"{column.name}_sum"] = np.bincount(groups.of_row, used, groups.count)
-        columns[f"{column.name}_sum_squares"] = np.bincount(groups.of_row, used * used, groups.count)
+        columns[f"{column.name}_sum"] = np.bincount(groups.of_row, used, groups.number)
+        columns[f"{column.name}_sum_squares"] = np.bincount(groups.of_row, used * used, groups.number)
         if table is LABEL_STATISTICS_MONTHLY:
             columns[f"{column.name}_deciles"] = _deciles(groups, values, known)
     schema = table.wire_schema()
@@ -94,7 +94,7 @@ def _groups(labels: pa.Table, period_ts: NDArray[np.int64]) -> _Groups:
 
 
 def _count(groups: _Groups, chosen: NDArray[np.bool_]) -> NDArray[np.int64]:
-    return np.bincount(groups.of_row[chosen], minlength=groups.count)
+    return np.bincount(groups.of_row[chosen], minlength=groups.number)
 
 
 def _codes(labels: pa.Table, name: str) -> NDArray[np.int64]:
