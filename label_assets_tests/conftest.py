@@ -58,6 +58,7 @@ def make_settings(home: Path, clickhouse_url: str, tmp_path: Path) -> Iterator[C
             "clickhouse_url": clickhouse_url,
             "database": f"t_{uuid.uuid4().hex[:12]}",
             "instruments": ["EURUSD", "GBPUSD", "USDJPY"],
+            "pictures": False,  # a second of matplotlib a run; test_pictures has them
         }
         made.append(load_settings(**(defaults | overrides)))
         return made[-1]
