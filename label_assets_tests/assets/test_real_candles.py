@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from label_assets.assets.partitions import month_start
+from label_assets.assets.partitions import month_start, next_month
 from label_assets.catalog.columns import ColumnType
 from label_assets.catalog.families import FAMILIES, LABELS
 from label_assets.catalog.granularities import granularity
@@ -31,9 +31,7 @@ from label_assets_tests.oracles import (
 )
 from label_assets_tests.oracles.candle import Candle
 
-MONTHS = ("2021-01", "2021-03")
 SESSION = "17:00 America/New_York"
-LADDER = ("H1", "H4", "D", "W")
 RELATIVE_TOLERANCE = 2e-6  # values are stored as Float32
 
 
@@ -86,31 +84,53 @@ def same(expected: Any, found: Any, kind: ColumnType, scale: float) -> bool:
 def test_every_label_equals_the_oracle(
     oanda_v20: Path, make_settings: Callable[..., Settings], instrument: str
 ) -> None:
+    """Three months of H1, H4, D and what there is of W."""
     settings = make_settings(source="landing", landing_folder=oanda_v20)
-    done = materialize(settings, instrument, MONTHS)
+    compared = compare(settings, oanda_v20, instrument, ("2021-01", "2021-03"))
+    assert compared["entry_ts"] > 1_900
+    assert [name for name, count in compared.items() if count < 100] == []
+
+
+@pytest.mark.parametrize("instrument", ["EURUSD", "GBPUSD", "USDJPY"])
+def test_every_weekly_label_equals_the_oracle(
+    oanda_v20: Path, make_settings: Callable[..., Settings], instrument: str
+) -> None:
+    """Two years of weekly candles, checked on daily ones."""
+    settings = make_settings(source="landing", landing_folder=oanda_v20, granularities=("W",))
+    compared = compare(settings, oanda_v20, instrument, ("2021-01", "2022-12"))
+    assert compared["entry_ts"] > 100
+    assert [name for name, count in compared.items() if count < 10] == []
+
+
+def compare(settings: Settings, folder: Path, instrument: str, months: tuple[str, str]) -> dict[str, int]:
+    """Materialize, then compare every stored label with the oracle; returns how many values of each were not NULL."""
+    done = materialize(settings, instrument, months)
     assert done.success, failures(done)
-    base = base_candles(oanda_v20 / f"{instrument}_M15.parquet", month_start("2021-01"), month_start("2021-04"))
+    start, end = month_start(months[0]), month_start(next_month(months[1]))
+    base = base_candles(folder / f"{instrument}_M15.parquet", start, end)
     rungs = {"M15": base}
-    for name in LADDER:
-        bucket = market.bucket_function(name, month_start("2021-01"), month_start("2021-04"), SESSION)
-        made = market.resample(base, bucket)
-        # The history begins with January: a bucket that opens before belongs to December, which was not materialized.
-        rungs[name] = [candle for candle in made if candle.ts >= month_start("2021-01")]
-    expected = {name: oracle_rows(instrument, rungs, name, 6) for name in LADDER}
+    for name in settings.ladder[1:]:
+        made = market.resample(base, market.bucket_function(name, start, end, SESSION))
+        # The history begins with these months: a bucket that opens before belongs to one that was not materialized.
+        rungs[name] = [candle for candle in made if candle.ts >= start]
+    expected = {name: oracle_rows(instrument, rungs, name, 6) for name in settings.granularities}
     kinds = {column.name: column.type for column in LABELS.columns}
-    compared = dict.fromkeys((*PATH_WINDOWS.names, *(c.name for f in FAMILIES for c in f.table.columns)), 0)
+    names = [
+        column.name for table in (PATH_WINDOWS, *(family.table for family in FAMILIES)) for column in table.columns
+    ]
+    compared = dict.fromkeys(names, 0)
     wrong = []
     rows = label_rows(settings)
     for row in rows:
         oracle = expected[row["granularity"]][row["ts"]]
+        assert set(oracle) == set(names)
         for name, value in oracle.items():
             if not same(value, row[name], kinds[name], 1e-9 if name in NEAR_ZERO else 0.0):
                 wrong.append(f"{row['granularity']} {row['ts']} {name}: oracle {value!r}, stored {row[name]!r}")
             compared[name] += value is not None
     assert wrong == []
-    assert len(rows) == sum(len(found) for found in expected.values()) > 1_900
-    keys = {"instrument_id", "granularity", "horizon", "ts"}
-    assert [name for name, count in compared.items() if count < 100 and name not in keys] == []
+    assert len(rows) == sum(len(found) for found in expected.values())
+    return compared
 
 
 NEAR_ZERO = {"trend_t_value", "path_skewness", "path_sharpe", "return_weight"}
