@@ -85,9 +85,10 @@ def draw_levels(warehouse: Warehouse, entry: Entry, *, small: bool = False) -> b
     _draw_events(axes, candles, events, bounds)
     place = int(np.searchsorted(ts, entry.ts))
     if labels.num_rows:
-        _draw_entry(axes, ts, place, labels.to_pylist()[0])
+        _draw_entry(axes, ts, (place, entry.horizon), labels.to_pylist()[0])
     axes.set_ylim(*bounds)
     time_axis(axes, ts, 6 if small else 12)
+    axes.set_xlim(-1, max(len(ts), place + 1 + entry.horizon) + 1)  # an open window reaches beyond the last candle
     title = f"{entry.instrument_id} {entry.granularity}, entry {day(entry.ts)}, horizon {entry.horizon}"
     axes.set_title(title, loc="left", fontsize=9 if small else 12)
     if not small:
@@ -167,12 +168,13 @@ def _draw_events(axes: Axes, candles: pa.Table, events: pa.Table, bounds: tuple[
             axes.plot(place, row["price"], marker=marker, color="#374151", markersize=4, linestyle="")
 
 
-def _draw_entry(axes: Axes, ts: NDArray[np.int64], place: int, row: dict[str, Any]) -> None:
+def _draw_entry(axes: Axes, ts: NDArray[np.int64], window: tuple[int, int], row: dict[str, Any]) -> None:
     if row["etb_upper"] is None:
         return
+    place, horizon = window
     left = place + 0.5
     end = row["horizon_end_ts"]
-    right = float(np.searchsorted(ts, end)) - 0.5 if end else len(ts) - 0.5
+    right = float(np.searchsorted(ts, end)) - 0.5 if end else left + horizon
     color = OUTCOMES.get(row["label"], ("", NEUTRAL))[1]
     box = Rectangle((left, row["etb_lower"]), right - left, row["etb_upper"] - row["etb_lower"], alpha=0.15)
     box.set_facecolor(color)
