@@ -23,7 +23,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 INSTRUMENTS = ("EURUSD", "GBPUSD")
 FIRST_MONTH = "2025-01"
-CHAIN_START = ("raw_candles", "candles")
+CHAIN_START = {"raw_candles", "candles", "levels"}
 STOP_S = 60.0
 
 
