@@ -89,13 +89,14 @@ class Development:
         return rows
 
     def processes(self) -> list[psutil.Process]:
-        """Every process that knows this home by its environment or its arguments: Dagster, runs and servers."""
+        """Every process that knows this home by environment, arguments or folder: Dagster, runs and servers."""
         found = []
         for process in psutil.process_iter():
             try:
                 if process.status() != psutil.STATUS_ZOMBIE and (
                     process.environ().get("LABEL_ASSETS_HOME") == str(self.home)
                     or str(self.home) in " ".join(process.cmdline())
+                    or process.cwd().startswith(str(self.home))  # Redis shows neither its folder nor its environment
                 ):
                     found.append(process)
             except psutil.Error:
