@@ -44,10 +44,6 @@ def _rebuild(cls: type[LabelAssetsError], asked: str, found: str, allowed: str, 
     return cls(asked=asked, found=found, allowed=allowed, action=action)
 
 
-class LabelAssetsWarning(UserWarning):
-    """Something that works but that the user should know of."""
-
-
 class SettingsError(LabelAssetsError):
     """A setting or a declaration cannot be used."""
 

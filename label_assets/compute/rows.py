@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from label_assets.catalog.columns import Column, ColumnType, Table
+from label_assets.catalog.columns import Column, Table
 from label_assets.errors import CatalogError
 from label_assets.kernels.arrays import NULL_INT, Candles
 
@@ -75,17 +75,3 @@ def rows_from_arrays(
         else:
             columns.append(_wire_array(column, np.asarray(arrays[column.name])[inside]))
     return pa.Table.from_arrays(columns, schema=table.wire_schema())
-
-
-def to_public(table: Table, rows: pa.Table) -> pa.Table:
-    """Wire rows as people get them: times with their zone, enumerations as their names, booleans as booleans."""
-    columns = []
-    for column in table.all_columns:
-        values = rows[column.name].combine_chunks()
-        if column.type is ColumnType.ENUM:
-            columns.append(pa.DictionaryArray.from_arrays(values, pa.array(column.values)).cast(pa.string()))
-        elif column.type is ColumnType.TIME:
-            columns.append(values.cast(pa.int64()).cast(column.type.arrow))
-        else:
-            columns.append(values.cast(column.type.arrow))
-    return pa.Table.from_arrays(columns, schema=table.arrow_schema())

@@ -35,7 +35,6 @@ CLIENT_SETTINGS = {
     "max_insert_threads": 1,
     "output_format_arrow_string_as_string": 1,
     "output_format_arrow_low_cardinality_as_dictionary": 0,
-    "allow_suspicious_low_cardinality_types": 0,
 }
 
 
