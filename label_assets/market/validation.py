@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from label_assets.kernels.arrays import Candles, FloatArray, IntArray
 from label_assets.market.calendar import END_TS, FIRST_TS, SessionCalendar
 
+BROKEN_ROW = "broken_row"
+UNREADABLE_STAMP = "unreadable_stamp"
 MISSING_STAMP = "missing_stamp"
+MISSING_HOUR = "missing_hour"
 STAMP_OUT_OF_RANGE = "stamp_out_of_range"
 MISALIGNED_STAMP = "misaligned_stamp"
 UNFINISHED = "unfinished"
@@ -24,6 +27,9 @@ BAD_VOLUME = "bad_volume"
 SUPERSEDED = "superseded"
 
 REASONS: dict[str, str] = {
+    BROKEN_ROW: "The row does not have the columns or values that its format has.",
+    UNREADABLE_STAMP: "The time stamp is not of the declared format, or no date.",
+    MISSING_HOUR: "The local time does not exist on the declared clock: clocks were put forward over it.",
     MISSING_STAMP: "The row has no time stamp.",
     STAMP_OUT_OF_RANGE: "The time stamp lies outside 1990 to 2037.",
     MISALIGNED_STAMP: "The time stamp is not a bucket open of the granularity, or has a fraction of a second.",
@@ -35,9 +41,10 @@ REASONS: dict[str, str] = {
     SUPERSEDED: "A later file or a later row has other values for the same candle.",
 }
 """Why a row is rejected, one sentence each. Of several reasons the first in this order is given. `superseded` is the
-only one that a source decides (`sources.rows`); all others depend on the row alone."""
+only one that a source decides (`sources.rows`); all others depend on the row alone. The first three, and `unfinished`
+where a format says so itself, are found by readers and clocks and come in as `CandleColumns.fault`."""
 
-WRONG_STAMPS = (MISSING_STAMP, STAMP_OUT_OF_RANGE, MISALIGNED_STAMP, UNFINISHED)
+WRONG_STAMPS = (BROKEN_ROW, UNREADABLE_STAMP, MISSING_HOUR, MISSING_STAMP, STAMP_OUT_OF_RANGE, MISALIGNED_STAMP, UNFINISHED)
 """Reasons that leave open which candle a row is of."""
 
 VALID = 0
@@ -57,6 +64,7 @@ class CandleColumns(NamedTuple):
         low: Lowest price.
         close: Last price.
         volume: Volume.
+        fault: What was found wrong before any rule: code of a reason (see `reason_code`), 0 for nothing.
     """
 
     ts: IntArray
@@ -67,6 +75,7 @@ class CandleColumns(NamedTuple):
     low: FloatArray
     close: FloatArray
     volume: FloatArray
+    fault: NDArray[np.int8]
 
 
 def has_usable_stamp(columns: CandleColumns) -> NDArray[np.bool_]:
@@ -104,8 +113,13 @@ def reason_codes(columns: CandleColumns, granularity: str, calendar: SessionCale
         }
     codes = np.zeros(len(ts), np.int8)
     for name in reversed(tests):  # the first reason is written last
-        codes[tests[name]] = _NAMES.index(name) + 1
-    return codes
+        codes[tests[name]] = reason_code(name)
+    return np.where(columns.fault != VALID, columns.fault, codes).astype(np.int8)
+
+
+def reason_code(name: str) -> int:
+    """Code of a reason of `REASONS`."""
+    return _NAMES.index(name) + 1
 
 
 def reason_of(code: int) -> str | None:
