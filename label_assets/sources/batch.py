@@ -60,7 +60,10 @@ class CandleBatch:
         files: Names of the files that have rows in the range, in order of precedence (the last one wins).
         spans: For each file, or the source itself, its first and last time [epoch s, both included], whatever range
             was asked for. Inside a span a source knows all there is; outside it says nothing.
-        notes: Facts worth showing that cost no row, by name: `unsorted_rows` = rows after a later one of their file.
+        notes: Facts worth showing that cost no row, by name: `unsorted_rows` = rows after a later one of their file,
+            `repeated_hour_rows` = rows of an hour that the clock showed twice.
+        rows_kept: Rows of the source that went into `candles`, where that is not one each: a source that is finer than
+            the base is resampled on the way in.
     """
 
     instrument: str
@@ -72,18 +75,24 @@ class CandleBatch:
     files: tuple[str, ...] = ()
     spans: tuple[tuple[int, int], ...] = ()
     notes: Mapping[str, int] = field(default_factory=dict)
+    rows_kept: int | None = None
+
+    @property
+    def kept(self) -> int:
+        """Rows of the source that went into `candles`."""
+        return len(self.candles.ts) if self.rows_kept is None else self.rows_kept
 
     def check_accounting(self) -> None:
-        """Make sure that nothing disappeared: rows in = rows stored + rows rejected + rows dropped by a named rule.
+        """Make sure that nothing disappeared: rows in = rows kept + rows rejected + rows dropped by a named rule.
 
         Raises:
             CandleError: when the sums differ.
         """
-        stored, rejected, dropped = len(self.candles.ts), len(self.rejected), sum(self.dropped.values())
-        if self.rows_in != stored + rejected + dropped:
+        kept, rejected, dropped = self.kept, len(self.rejected), sum(self.dropped.values())
+        if self.rows_in != kept + rejected + dropped:
             raise CandleError(
                 asked=f"an account of {self.rows_in} rows of {self.instrument} {self.granularity}",
-                found=f"{stored} stored, {rejected} rejected, {dropped} dropped ({dict(self.dropped)})",
+                found=f"{kept} kept, {rejected} rejected, {dropped} dropped ({dict(self.dropped)})",
                 allowed="sums that agree",
                 action="report this: a source of this package loses or invents rows",
             )
