@@ -184,8 +184,10 @@ class Settings(BaseSettings):
         database: ClickHouse database that holds every table.
         redis_url: `redis://…`; unset means the embedded server.
         postgres_url: Storage of Dagster, `postgresql+psycopg2://…`; unset means the embedded server.
-        source: Where raw candles come from.
+        source: Where raw candles come from: `synthetic` (the invented market), `landing` (a folder of Parquet files,
+            found by their names), `declared` (files of every format and tables, as `sources_file` declares them).
         landing_folder: Folder with one Parquet file or more for each instrument (source `landing`).
+        sources_file: YAML file that declares the sources (source `declared`), see docs/sources.md.
         synthetic: The synthetic market (source `synthetic`).
         instruments: Names or full declarations. A name of the default list brings what is known of it.
         base_granularity: The granularity that is ingested; all coarser ones are resampled from it.
@@ -213,8 +215,9 @@ class Settings(BaseSettings):
         default=None,
         validation_alias=AliasChoices("DAGSTER_POSTGRES_URL", "LABEL_ASSETS_POSTGRES_URL", "postgres_url"),
     )
-    source: Literal["synthetic", "landing"] = "synthetic"
+    source: Literal["synthetic", "landing", "declared"] = "synthetic"
     landing_folder: Path | None = None
+    sources_file: Path | None = None
     synthetic: SyntheticSettings = SyntheticSettings()
     instruments: Annotated[tuple[Instrument, ...], NoDecode] = DEFAULT_INSTRUMENTS
     base_granularity: str = "M15"
@@ -282,6 +285,8 @@ class Settings(BaseSettings):
             raise ValueError(f"granularities: found {self.granularities}; allowed is at least one, none twice")
         if self.source == "landing" and self.landing_folder is None:
             raise ValueError("source = landing needs landing_folder, the folder of the Parquet files")
+        if self.source == "declared" and self.sources_file is None:
+            raise ValueError("source = declared needs sources_file, the YAML file that declares them")
         return self
 
     @property
@@ -327,7 +332,7 @@ def nearest_settings_file(start: Path | None = None) -> Path | None:
 
 
 def load_settings(**overrides: Any) -> Settings:
-    """Read the settings and make `home` and `landing_folder` absolute.
+    """Read the settings and make `home`, `landing_folder` and `sources_file` absolute.
 
     Raises:
         SettingsError: naming each setting that cannot be used, with what was found.
@@ -352,9 +357,7 @@ def load_settings(**overrides: Any) -> Settings:
         ) from error
     file = nearest_settings_file()
     root = file.parent if file else Path.cwd()
+    paths = {name: getattr(settings, name) for name in ("home", "landing_folder", "sources_file")}
     return settings.model_copy(
-        update={
-            "home": (root / settings.home.expanduser()).resolve(),
-            "landing_folder": settings.landing_folder and (root / settings.landing_folder.expanduser()).resolve(),
-        }
+        update={name: path and (root / path.expanduser()).resolve() for name, path in paths.items()}
     )

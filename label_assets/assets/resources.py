@@ -10,21 +10,11 @@ from typing import Any
 import dagster as dg
 
 from label_assets.compute.inputs import MarketReader
+from label_assets.compute.source import configured_source
 from label_assets.market.calendar import SessionCalendar
 from label_assets.settings import Settings
 from label_assets.sources.batch import Source
 from label_assets.warehouse.client import Warehouse
-
-
-def configured_source(settings: Settings, calendar: SessionCalendar) -> Source:
-    """The source of raw candles that the settings name."""
-    if settings.source == "landing" and settings.landing_folder is not None:
-        from label_assets.sources.parquet import ParquetLandingFolder  # noqa: PLC0415 - only the one in use
-
-        return ParquetLandingFolder(settings.landing_folder, calendar)
-    from label_assets.sources.synthetic import SyntheticMarket  # noqa: PLC0415 - only the one in use
-
-    return SyntheticMarket(settings.synthetic.seed, settings.instruments, calendar)
 
 
 def resources(settings: Settings, source: Source | None = None) -> dict[str, Any]:
@@ -49,7 +39,7 @@ def resources(settings: Settings, source: Source | None = None) -> dict[str, Any
 
     @dg.resource(description="Where raw candles come from.")
     def candle_source(_: dg.InitResourceContext) -> Source:
-        return source or configured_source(settings, SessionCalendar(settings.session_open))
+        return source or configured_source(settings)
 
     @dg.resource(description="The trading session that H4, D and W follow.")
     def calendar(_: dg.InitResourceContext) -> SessionCalendar:

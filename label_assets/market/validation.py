@@ -44,7 +44,15 @@ REASONS: dict[str, str] = {
 only one that a source decides (`sources.rows`); all others depend on the row alone. The first three, and `unfinished`
 where a format says so itself, are found by readers and clocks and come in as `CandleColumns.fault`."""
 
-WRONG_STAMPS = (BROKEN_ROW, UNREADABLE_STAMP, MISSING_HOUR, MISSING_STAMP, STAMP_OUT_OF_RANGE, MISALIGNED_STAMP, UNFINISHED)
+WRONG_STAMPS = (
+    BROKEN_ROW,
+    UNREADABLE_STAMP,
+    MISSING_HOUR,
+    MISSING_STAMP,
+    STAMP_OUT_OF_RANGE,
+    MISALIGNED_STAMP,
+    UNFINISHED,
+)
 """Reasons that leave open which candle a row is of."""
 
 VALID = 0

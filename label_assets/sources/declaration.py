@@ -15,7 +15,7 @@ Belongs here: the shape of a declaration, and errors that name its line. Does no
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -24,6 +24,9 @@ from label_assets.catalog.granularities import granularity
 from label_assets.catalog.instruments import INSTRUMENT_PATTERN
 from label_assets.errors import CatalogError, LabelAssetsError, SettingsError
 from label_assets.sources.clocks import Clock, parse_clock
+
+if TYPE_CHECKING:
+    from pydantic_core import ErrorDetails
 
 PRICES = ("open", "high", "low", "close")
 SIDES = ("bid", "ask")
@@ -258,10 +261,15 @@ def load_declarations(file: Path) -> tuple[Declaration, ...]:
     try:
         return _Sources.model_validate(content).sources
     except ValidationError as error:
-        problems = [
-            f"line {_line(root, problem['loc'])}: {_key(problem['loc'])}: {problem['msg']}" for problem in error.errors()
-        ]
-        raise _unusable(file, "; ".join(problems)) from error
+        raise _unusable(file, "; ".join(_problem(root, problem) for problem in error.errors())) from error
+
+
+def _problem(root: yaml.Node | None, problem: "ErrorDetails") -> str:
+    # An unknown format is reported for the whole declaration.
+    location = (*problem["loc"], "format") if problem["type"] == "union_tag_invalid" else problem["loc"]
+    found = problem["input"]
+    shown = f" (found {found!r})" if isinstance(found, str) else ""
+    return f"line {_line(root, location)}: {_key(location)}: {problem['msg']}{shown}"
 
 
 def _key(location: tuple[int | str, ...]) -> str:

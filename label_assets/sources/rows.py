@@ -4,7 +4,8 @@ Belongs here: rules about rows that do not depend on the format. Does not belong
 (`market.validation`), reading files.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import numpy as np
@@ -14,27 +15,44 @@ from label_assets.errors import SourceUnreadableError
 from label_assets.kernels.arrays import Candles, IntArray
 from label_assets.market.calendar import SessionCalendar
 from label_assets.market.validation import (
+    MISSING_HOUR,
     REASONS,
     SUPERSEDED,
     VALID,
     WRONG_STAMPS,
     CandleColumns,
     has_usable_stamp,
+    reason_code,
     reason_codes,
     reason_of,
     rejection_detail,
 )
+from label_assets.market.weekend import is_weekend
 from label_assets.sources.batch import CandleBatch, RejectedCandle
+from label_assets.sources.clocks import Clock, to_utc
+from label_assets.sources.raw_rows import RawRows, StampTexts
 
 IDENTICAL_DUPLICATE = "identical_duplicate"
-UNSORTED_ROWS = "unsorted_rows"
+WEEKEND_FILLER = "weekend_filler"
+OUTSIDE_DECLARED_DATES = "outside_declared_dates"
+UNFINISHED_BUCKET = "unfinished_bucket"
+ANOTHER_SOURCE_WINS = "another_source_wins"
 
-StampTexts = Callable[[IntArray], list[str | None]]
+DROP_RULES: dict[str, str] = {
+    IDENTICAL_DUPLICATE: "A later file or row has the same values for the same candle.",
+    WEEKEND_FILLER: "A flat candle without volume while the FX week is closed.",
+    OUTSIDE_DECLARED_DATES: "A row before `first` or after `last` of its declaration.",
+    UNFINISHED_BUCKET: "A row finer than the base whose base candle is not finished: no later row exists yet.",
+    ANOTHER_SOURCE_WINS: "A later declaration of the same instrument has the candle too.",
+}
+"""Why a row is left out on purpose, one sentence each."""
+
+UNSORTED_ROWS = "unsorted_rows"
+REPEATED_HOUR_ROWS = "repeated_hour_rows"
 
 _VALUES = ("open", "high", "low", "close", "volume")
-_WRONG_STAMP_CODES = [list(REASONS).index(name) + 1 for name in WRONG_STAMPS]
+_WRONG_STAMP_CODES = [reason_code(name) for name in WRONG_STAMPS]
 _SPAN_CHUNK = 4096
-_SUPERSEDED_CODE = list(REASONS).index(SUPERSEDED) + 1
 
 
 class FileRows(NamedTuple):
@@ -46,8 +64,10 @@ class FileRows(NamedTuple):
         filed_ts: Time under which each row is filed [epoch s, UTC], non-decreasing.
         line: 1-based number of each row in the file; increasing among rows of equal `filed_ts`.
         is_unsorted: The row stands after one with a later stamp.
+        is_repeated: The row is of an hour that the clock showed twice.
         columns: Values, in the same order.
         stamp_texts: Gives the time stamps of some lines as the file has them.
+        fault_details: What the reader or the clock found wrong, in words, by line.
     """
 
     name: str
@@ -55,8 +75,33 @@ class FileRows(NamedTuple):
     filed_ts: IntArray
     line: IntArray
     is_unsorted: NDArray[np.bool_]
+    is_repeated: NDArray[np.bool_]
     columns: CandleColumns
     stamp_texts: StampTexts
+    fault_details: Mapping[int, str]
+
+
+WEEKDAY_KINDS = frozenset({"fx", "metal", "index"})
+"""Kinds of instruments that rest while the FX week is closed."""
+
+
+def rests_at_weekends(kind: str | None) -> bool:
+    """Whether a flat candle without volume in the FX weekend of such an instrument is filler."""
+    return kind in WEEKDAY_KINDS
+
+
+class Rules(NamedTuple):
+    """Which rows a declaration leaves out on purpose.
+
+    Attributes:
+        drops_weekend_filler: Flat candles without volume in the FX weekend are no candles.
+        first_ts: Rows before it do not count [epoch s].
+        end_ts: Rows from it on do not count [epoch s].
+    """
+
+    drops_weekend_filler: bool = False
+    first_ts: int = np.iinfo(np.int64).min
+    end_ts: int = np.iinfo(np.int64).max
 
 
 class Window(NamedTuple):
@@ -83,48 +128,82 @@ class _Rows(NamedTuple):
     columns: CandleColumns
 
 
-def file_rows(name: str, modified_ns: int, columns: CandleColumns, stamp_texts: StampTexts) -> FileRows:
-    """File and sort the rows of one file.
+def file_rows(name: str, modified_ns: int, raw: RawRows, clock: Clock | None) -> FileRows:
+    """Put the rows of one file on UTC, file and sort them.
 
-    A row is filed under its stamp. A row without a usable stamp (missing, or outside 1990..2037) is filed under the
-    first usable stamp of the file.
+    A row is filed under its stamp. A row without a usable stamp (missing, unreadable, skipped by the clock, or outside
+    1990..2037) is filed under the first usable stamp of the file.
 
     Args:
         name: Name of the file, without folders.
         modified_ns: Modification time of the file [ns since 1970].
-        columns: Rows in the order of the file.
-        stamp_texts: Gives the time stamps of some lines (1-based) as the file has them.
+        raw: Rows in the order of the file.
+        clock: Clock of the stamps; None where they are UTC.
 
     Raises:
         SourceUnreadableError: when the file has rows, but none with a usable stamp: no month could report them.
     """
+    columns, is_repeated, details = _on_utc(raw, clock)
     usable = has_usable_stamp(columns)
     if len(usable) and not usable.any():
         raise SourceUnreadableError(
             asked=f"candles of file {name}",
-            found=f"{len(usable)} rows, none with a time stamp from 1990 to 2037",
+            found=f"{len(usable)} rows, none with a time stamp from 1990 to 2037"
+            + (f" (line {next(iter(details))}: {next(iter(details.values()))})" if details else ""),
             allowed="at least one row with such a stamp",
             action="check the unit and the column of the time stamps, or take the file away",
         )
     filed_ts = columns.ts if usable.all() else np.where(usable, columns.ts, columns.ts[np.argmax(usable)])
     latest_before = np.maximum.accumulate(np.where(usable, columns.ts, np.iinfo(np.int64).min))
     is_unsorted = usable & (columns.ts < latest_before)
-    line = np.arange(1, len(filed_ts) + 1, dtype=np.int64)
+    line = raw.line
     if len(filed_ts) and (np.diff(filed_ts) < 0).any():
         order = np.argsort(filed_ts, kind="stable")
-        filed_ts, line, is_unsorted = filed_ts[order], line[order], is_unsorted[order]
+        filed_ts, line, is_unsorted, is_repeated = (
+            column[order] for column in (filed_ts, line, is_unsorted, is_repeated)
+        )
         columns = _taken(columns, order)
-    return FileRows(name, modified_ns, filed_ts, line, is_unsorted, columns, stamp_texts)
+    return FileRows(name, modified_ns, filed_ts, line, is_unsorted, is_repeated, columns, raw.stamp_texts, details)
+
+
+def _on_utc(raw: RawRows, clock: Clock | None) -> tuple[CandleColumns, NDArray[np.bool_], Mapping[int, str]]:
+    """Rows with UTC stamps, which of them are of a repeated hour, and the words of every fault by line."""
+    ts, has_stamp, fault, details = raw.stamp_s, raw.has_stamp, raw.fault, raw.fault_details
+    is_repeated = np.zeros(len(ts), np.bool_)
+    if clock is not None and len(ts):
+        known = np.flatnonzero(has_stamp)
+        stamps = to_utc(ts[known], clock)
+        ts, has_stamp, fault = ts.copy(), has_stamp.copy(), fault.copy()
+        ts[known] = stamps.ts
+        is_repeated[known] = stamps.is_repeated
+        missing = known[stamps.is_missing]
+        has_stamp[missing] = False
+        fault[missing] = np.where(fault[missing] == VALID, reason_code(MISSING_HOUR), fault[missing])
+        skipped = {
+            int(
+                raw.line[row]
+            ): f"{datetime.fromtimestamp(int(raw.stamp_s[row]), UTC):%Y-%m-%d %H:%M:%S} does not exist "
+            f"on the clock {clock.name}"
+            for row in missing.tolist()
+        }
+        details = skipped | dict(details)
+    columns = CandleColumns(ts, has_stamp, raw.has_fraction, raw.open, raw.high, raw.low, raw.close, raw.volume, fault)
+    return columns, is_repeated, details
 
 
 def assemble(
-    instrument: str, granularity: str, files: Sequence[FileRows], window: Window, calendar: SessionCalendar
+    instrument: str,
+    granularity: str,
+    files: Sequence[FileRows],
+    window: Window,
+    calendar: SessionCalendar,
+    rules: Rules = Rules(),  # noqa: B008 - immutable
 ) -> CandleBatch:
     """One batch from all files of an instrument: reject, drop, let the later one win, account for every row.
 
     Of several valid rows with one stamp the last in order of (modification time of the file, name of the file, line)
     is stored. The others are dropped as `identical_duplicate` where all five values are equal to the stored ones, and
-    rejected as `superseded` otherwise. Rejected rows take no part in this.
+    rejected as `superseded` otherwise. Rejected and dropped rows take no part in this.
 
     Args:
         instrument: Name of the instrument.
@@ -132,6 +211,7 @@ def assemble(
         files: All files of the instrument and granularity, at least one, any order.
         window: Rows whose filed time lies in it count.
         calendar: Trading session that H4, D and W follow.
+        rules: Rows that are left out on purpose.
 
     Returns:
         A batch whose account has been checked.
@@ -140,31 +220,61 @@ def assemble(
     cuts = [
         slice(*(int(i) for i in np.searchsorted(rows.filed_ts, (window.start_ts, window.end_ts)))) for rows in ordered
     ]
+    expected = _Expected(granularity, calendar)
     rows = _joined(ordered, cuts)
     codes = reason_codes(rows.columns, granularity, calendar, window.now_ts)
-    stored, identical, superseded, winner = _settled(rows.columns, np.flatnonzero(codes == VALID))
-    codes[superseded] = _SUPERSEDED_CODE
+    outside, filler = _left_out(rows, codes, rules)
+    stored, identical, superseded, winner = _settled(
+        rows.columns, np.flatnonzero((codes == VALID) & ~outside & ~filler)
+    )
+    codes[superseded] = reason_code(SUPERSEDED)
+    codes[outside] = VALID
     ts = rows.columns.ts[stored]
-    unsorted_rows = sum(int(np.count_nonzero(f.is_unsorted[cut])) for f, cut in zip(ordered, cuts, strict=True))
+    dropped = {
+        OUTSIDE_DECLARED_DATES: np.count_nonzero(outside),
+        WEEKEND_FILLER: np.count_nonzero(filler),
+        IDENTICAL_DUPLICATE: len(identical),
+    }
+    notes = {
+        UNSORTED_ROWS: sum(np.count_nonzero(f.is_unsorted[cut]) for f, cut in zip(ordered, cuts, strict=True)),
+        REPEATED_HOUR_ROWS: sum(np.count_nonzero(f.is_repeated[cut]) for f, cut in zip(ordered, cuts, strict=True)),
+    }
     batch = CandleBatch(
         instrument=instrument,
         granularity=granularity,
         candles=Candles(
             ts, calendar.bucket_close(ts, granularity), *(getattr(rows.columns, name)[stored] for name in _VALUES)
         ),
-        rejected=_rejected(rows, codes, winner, ordered, _Expected(granularity, calendar)),
-        dropped={IDENTICAL_DUPLICATE: len(identical)} if len(identical) else {},
+        rejected=_rejected(rows, codes, winner, ordered, expected),
+        dropped={rule: int(count) for rule, count in dropped.items() if count},
         rows_in=len(rows.line),
-        spans=tuple(span for f in ordered if (span := _span(f, _Expected(granularity, calendar), window.now_ts))),
+        spans=tuple(span for f in ordered if (span := _span(f, expected, window.now_ts, rules))),
         files=tuple(f.name for f, cut in zip(ordered, cuts, strict=True) if cut.stop > cut.start),
-        notes={UNSORTED_ROWS: unsorted_rows} if unsorted_rows else {},
+        notes={name: int(count) for name, count in notes.items() if count},
     )
     batch.check_accounting()
     return batch
 
 
-def _span(file: FileRows, expected: _Expected, now_ts: int) -> tuple[int, int] | None:
-    """First and last time of a file's rows whose stamp is not itself what is wrong; None where there is none."""
+def _left_out(rows: _Rows, codes: NDArray[np.int8], rules: Rules) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Rows outside the declared dates, valid or not; valid rows that fill a weekend."""
+    outside = (rows.filed_ts < rules.first_ts) | (rows.filed_ts >= rules.end_ts)
+    filler = np.zeros(len(codes), np.bool_)
+    if rules.drops_weekend_filler:
+        columns = rows.columns
+        flat = (columns.volume == 0) & (columns.high == columns.low) & (codes == VALID) & ~outside
+        flat[flat] = is_weekend(columns.ts[flat])
+        filler = flat
+    return outside, filler
+
+
+def _span(file: FileRows, expected: _Expected, now_ts: int, rules: Rules) -> tuple[int, int] | None:
+    """First and last time of a file's rows whose stamp is not itself what is wrong; None where there is none.
+
+    Rows outside the declared dates do not widen it.
+    """
+    inside = slice(*(int(i) for i in np.searchsorted(file.filed_ts, (rules.first_ts, rules.end_ts))))
+    file = file._replace(line=file.line[inside], columns=_taken(file.columns, inside))
     ends = []
     for backwards in (False, True):
         for first in range(0, len(file.line), _SPAN_CHUNK):
@@ -211,11 +321,13 @@ def _rejected(
     found = []
     for row in bad.tolist():
         reason = reason_of(int(codes[row])) or ""
+        number, line = int(rows.file[row]), int(rows.line[row])
         if reason == SUPERSEDED:
             detail = _superseded_detail(rows, row, int(winner[row]), files)
+        elif rows.columns.fault[row] != VALID:
+            detail = files[number].fault_details.get(line, REASONS[reason])
         else:
             detail = rejection_detail(rows.columns, row, reason, expected.calendar, expected.granularity)
-        number, line = int(rows.file[row]), int(rows.line[row])
         prices = (float(getattr(rows.columns, name)[row]) for name in _VALUES)
         values = {name: value if np.isfinite(value) else None for name, value in zip(_VALUES, prices, strict=True)}
         found.append(

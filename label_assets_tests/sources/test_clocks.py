@@ -76,7 +76,7 @@ def clocks(draw: st.DrawFn) -> Clock:
     def one() -> str:
         kind = draw(st.sampled_from(("zone", "moved", "offset")))
         if kind == "offset":
-            return f"{draw(st.integers(-12, 13)):+03d}:{draw(st.sampled_from(('00', '30')))}"
+            return f"{draw(st.integers(-11, 13)):+03d}:{draw(st.sampled_from(('00', '30')))}"
         zone = draw(st.sampled_from(ZONES))
         return zone if kind == "zone" else f"{zone} {draw(st.sampled_from('+-'))} {draw(st.integers(0, 12))} h"
 
@@ -89,7 +89,9 @@ def clocks(draw: st.DrawFn) -> Clock:
         return parse_clock(pieces[0][0])
     try:
         return parse_clock(pieces)
-    except SettingsError:  # pieces that end before they begin, or change within hours of another change
+    except SettingsError as error:
+        if "before it begins" not in error.found and "must lie between" not in error.found:
+            raise
         return parse_clock(pieces[-1][0])
 
 
@@ -165,13 +167,10 @@ def test_files_sorted_by_local_time_keep_every_instant(series: tuple[Clock, int,
 
 
 @settings(max_examples=50)
-@given(whole_series(), st.randoms(use_true_random=False))
-def test_shuffled_files_lose_no_instant_that_has_one_meaning(
-    series: tuple[Clock, int, IntArray], random: np.random.Generator
-) -> None:
+@given(whole_series(), st.integers(0, 2**32 - 1))
+def test_shuffled_files_lose_no_instant_that_has_one_meaning(series: tuple[Clock, int, IntArray], seed: int) -> None:
     clock, _, utc_s = series
-    order = list(range(len(utc_s)))
-    random.shuffle(order)
+    order = np.random.default_rng(seed).permutation(len(utc_s))
     found = to_utc(local_of(utc_s, clock)[order], clock)
     single = ~found.is_repeated
     assert found.ts[single].tolist() == utc_s[order][single].tolist()

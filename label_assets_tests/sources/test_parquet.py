@@ -12,9 +12,10 @@ import pytest
 
 from label_assets.errors import CatalogError, SourceEmptyError, SourceUnreadableError
 from label_assets.market.calendar import SessionCalendar
-from label_assets.sources import parquet
+from label_assets.sources import files
 from label_assets.sources.batch import CandleBatch
 from label_assets.sources.parquet import ParquetLandingFolder
+from label_assets.sources.raw_rows import RawRows
 from label_assets_tests.market.times import utc
 
 CALENDAR = SessionCalendar("17:00 America/New_York")
@@ -316,13 +317,13 @@ def test_files_without_rows(tmp_path: Path) -> None:
 
 def test_a_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read = []
-    original = parquet.read_file
+    original = files.read_file
 
-    def counting(path: Path, modified_ns: int) -> parquet.FileRows:
+    def counting(path: Path, declaration: files.FileDeclaration) -> RawRows:
         read.append(path.name)
-        return original(path, modified_ns)
+        return original(path, declaration)
 
-    monkeypatch.setattr(parquet, "read_file", counting)
+    monkeypatch.setattr(files, "read_file", counting)
     _write(tmp_path, "EURUSD_M15.parquet", _rows(0), modified_s=1_000)
     _write(tmp_path, "EURUSD_M15_b.parquet", _rows(1), modified_s=1_000)
     source = ParquetLandingFolder(tmp_path, CALENDAR)
@@ -335,7 +336,7 @@ def test_a_file_is_read_once_until_it_changes(tmp_path: Path, monkeypatch: pytes
     os.utime(tmp_path / "EURUSD_M15.parquet", (2_000, 2_000))
     source.read("EURUSD", "M15", 0, LATE, LATE)
     assert read[2:] == ["EURUSD_M15_b.parquet", "EURUSD_M15.parquet"]
-    monkeypatch.setattr(parquet, "_CACHED_ROWS", 1)
+    monkeypatch.setattr(files, "_CACHED_ROWS", 1)
     assert source.read("EURUSD", "M15", 0, LATE, LATE).rows_in == 4
 
 

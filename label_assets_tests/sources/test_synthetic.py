@@ -120,7 +120,9 @@ def test_closed_on_christmas_and_new_year(name: str, last: str, first: str) -> N
 def test_candles_are_valid_and_prices_are_whole_ticks(name: str) -> None:
     candles = _read(name, "2022-01-01 00:00", "2023-01-01 00:00", "M5")
     none = np.zeros(len(candles.ts), np.bool_)
-    codes = reason_codes(CandleColumns(candles.ts, ~none, none, *candles[2:]), "M5", CALENDAR, LATE)
+    codes = reason_codes(
+        CandleColumns(candles.ts, ~none, none, *candles[2:], none.astype(np.int8)), "M5", CALENDAR, LATE
+    )
     assert np.all(codes == VALID)
     assert count_misaligned(candles.ts, "M5", CALENDAR) == 0
     assert count_out_of_order(candles.ts) == count_duplicates(candles.ts) == 0
@@ -208,7 +210,9 @@ def test_extreme_instruments_stay_valid() -> None:
     for instrument in odd:
         candles = market.read(instrument.name, "M15", FIRST_TS, FIRST_TS + 10**8, LATE).candles
         none = np.zeros(len(candles.ts), np.bool_)
-        codes = reason_codes(CandleColumns(candles.ts, ~none, none, *candles[2:]), "M15", CALENDAR, LATE)
+        codes = reason_codes(
+            CandleColumns(candles.ts, ~none, none, *candles[2:], none.astype(np.int8)), "M15", CALENDAR, LATE
+        )
         assert np.all(codes == VALID)
 
 
