@@ -119,7 +119,7 @@ class ParquetLandingFolder:
         return SourceEmptyError(
             asked=f"{instrument} {granularity} in folder {self._folder}",
             found=found,
-            allowed=f"{instrument}_{granularity}.parquet or {instrument}_{granularity}_<anything>.parquet, or files of a "
-            "finer granularity",
+            allowed=f"{instrument}_{granularity}.parquet or {instrument}_{granularity}_<anything>.parquet, "
+            "or such files of a finer granularity",
             action="put such a file there, or take the instrument out of the settings",
         )

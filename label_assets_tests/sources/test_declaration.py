@@ -79,7 +79,7 @@ def _changed(old: str, new: str) -> str:
         (_changed("format: histdata", "format: histdate"), 5, "histdate"),
         (_changed("granularity: H1", "granularity: M30"), 21, "allowed are M1, M5, M15, H1, H4, D, W"),
         (_changed("clock: America/New_York", "clock: America/New_Yorck"), 7, "America/New_Yorck"),
-        (_changed('clock: "-05:00"', 'clock: "-25:00"'), 16, "-25:00"),
+        (_changed('clock: "-05:00"', 'clock: "-25:00"'), 16, "-25 hours"),
         (_changed("price_divisor: 100000", "price_divisor: 0"), 19, "greater than 0"),
         (_changed("price: bid", "price: middle"), 25, "'bid', 'ask' or 'mid'"),
         (_changed("    table: feed.candles\n", ""), 26, "Field required"),
@@ -130,7 +130,7 @@ sources:
     columns: {ts: when, open: o, high: h, low: l, close: c}
     stamp_format: epoch_s
 """
-    with pytest.raises(SettingsError, match="line 2: .*header: true"):
+    with pytest.raises(SettingsError, match=r"line 2: .*header: true"):
         load_declarations(_file(tmp_path, text))
     (declared,) = load_declarations(_file(tmp_path, text + "    header: true\n"))
     assert isinstance(declared, CsvDeclaration)
