@@ -14,14 +14,11 @@ from uuid import uuid4
 
 import dagster as dg
 
-from label_assets.assets.partitions import months_between, partition_key
+from label_assets.assets.partitions import RANGE_END_TAG, RANGE_START_TAG, months_between, partition_key
 from label_assets.definitions import build_defs
 from label_assets.errors import LabelAssetsError, SettingsError
 from label_assets.settings import Settings
 from label_assets.stack import dagster_environment
-
-RANGE_START_TAG = "dagster/asset_partition_range_start"
-RANGE_END_TAG = "dagster/asset_partition_range_end"
 
 Progress = Callable[[str, str], None]
 """Called with instrument and name of each finished step."""

@@ -17,6 +17,9 @@ INSTRUMENT_DIMENSION = "instrument"
 MONTH_DIMENSION = "month"
 MONTH_FORMAT = "%Y-%m"
 
+RANGE_START_TAG = "dagster/asset_partition_range_start"
+RANGE_END_TAG = "dagster/asset_partition_range_end"
+
 MAX_PARTITIONS_PER_RUN = 600
 """At least the months of one instrument's history (50 years), so that a full backfill is one run an instrument."""
 
@@ -75,6 +78,18 @@ def months_between(first: str, last: str) -> list[str]:
         months.append(month)
         month = next_month(month)
     return months
+
+
+def clamp_months(settings: Settings, first: str, last: str) -> tuple[str, str]:
+    """A range of months cut to the partitions that exist: from `first_month` to the running month.
+
+    Args:
+        settings: The settings.
+        first: First month, `YYYY-MM`.
+        last: Last month, included.
+    """
+    present = datetime.now(UTC).strftime(MONTH_FORMAT)
+    return max(settings.first_month, min(first, present)), min(present, max(last, settings.first_month))
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,8 @@ and how rows of several files are merged (`sources.rows`).
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from pathlib import Path
+from typing import Protocol, runtime_checkable
 
 from label_assets.errors import CandleError
 from label_assets.kernels.arrays import Candles
@@ -96,6 +97,14 @@ class CandleBatch:
                 allowed="sums that agree",
                 action="report this: a source of this package loses or invents rows",
             )
+
+
+@runtime_checkable
+class WatchedSource(Protocol):
+    """A source that others fill while we run."""
+
+    def watched(self, instrument: str, granularity: str) -> dict[str, Path | str]:
+        """What an instrument is read from, by name: the path of a file, or a text that changes with its content."""
 
 
 class Source(Protocol):

@@ -131,6 +131,20 @@ class DeclaredSources:
             else "declare one, or take the instrument out of the settings",
         )
 
+    def watched(self, instrument: str, granularity: str) -> dict[str, Path | str]:
+        """What an instrument is read from, by name: the path of a file, or for a table a text that changes with it.
+
+        Raises:
+            SourceEmptyError: nothing is declared for the instrument, or only what is coarser.
+            WarehouseUnavailableError: the server of a table does not answer.
+        """
+        found: dict[str, Path | str] = {}
+        for declaration in self.declared(instrument, granularity):
+            if isinstance(declaration, TableDeclaration):
+                found[declaration.table] = table_fingerprint(self._opened(declaration), declaration)
+            found |= {self._name(path): path for path in self.files(declaration)}
+        return found
+
     def files(self, declaration: Declaration) -> list[Path]:
         """Files of a declaration, by name; empty for a table. Opens none."""
         if isinstance(declaration, TableDeclaration):
@@ -177,7 +191,7 @@ class DeclaredSources:
         """What a file is called in `rejected_candles`: its path below the folder of the declarations."""
         return path.relative_to(self._folder).as_posix() if path.is_relative_to(self._folder) else path.name
 
-    def _table_rows(self, declaration: TableDeclaration) -> FileRows:
+    def _opened(self, declaration: TableDeclaration) -> "Client":
         if self._connect is None:
             raise SourceEmptyError(
                 asked=f"table {declaration.table}",
@@ -186,11 +200,15 @@ class DeclaredSources:
                 action="run it through label-assets or Dagster",
             )
         self._client = self._client or self._connect()
-        fingerprint = table_fingerprint(self._client, declaration)
+        return self._client
+
+    def _table_rows(self, declaration: TableDeclaration) -> FileRows:
+        client = self._opened(declaration)
+        fingerprint = table_fingerprint(client, declaration)
         key = declaration.model_dump_json()
         known = self._tables.get(key)
         if known is None or known[0] != fingerprint:
-            raw = read_table(self._client, declaration)
+            raw = read_table(client, declaration)
             clock = declaration.parsed_clock or (None if raw.is_utc else parse_clock("UTC"))
             known = (fingerprint, file_rows(declaration.table, 0, raw, clock))
             self._tables[key] = known

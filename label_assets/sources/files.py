@@ -28,8 +28,13 @@ class FileCache:
     The oldest ones are let go beyond 5 million rows. An object is for one thread.
     """
 
-    def __init__(self) -> None:
-        """An empty cache."""
+    def __init__(self, clock: str | None = None) -> None:
+        """An empty cache.
+
+        Args:
+            clock: Clock of stamps of which neither the file nor its declaration says it; None: it must be declared.
+        """
+        self._clock = clock
         self._kept: OrderedDict[tuple[Path, str, int, int], FileRows] = OrderedDict()
 
     def rows(self, path: Path, declaration: FileDeclaration, name: str = "") -> FileRows:
@@ -52,7 +57,7 @@ class FileCache:
         if key in self._kept:
             self._kept.move_to_end(key)
             return self._kept[key]
-        rows = _read(path, declaration, name or path.name, status.st_mtime_ns)
+        rows = self._read(path, declaration, name or path.name, status.st_mtime_ns)
         for old in [old for old in self._kept if old[:2] == key[:2]]:
             del self._kept[old]
         self._kept[key] = rows
@@ -60,17 +65,17 @@ class FileCache:
             self._kept.popitem(last=False)
         return rows
 
+    def _read(self, path: Path, declaration: FileDeclaration, name: str, modified_ns: int) -> FileRows:
+        raw = read_file(path, declaration)
+        clock = None if raw.is_utc else format_clock(declaration, path) or self._clock
+        rows = file_rows(name, modified_ns, raw, _clock(path, declaration, clock, is_utc=raw.is_utc))
+        log.info("%s: read %s rows of %s", name, f"{len(rows.line):,}", declaration.format)
+        return rows
 
-def _read(path: Path, declaration: FileDeclaration, name: str, modified_ns: int) -> FileRows:
-    raw = read_file(path, declaration)
-    rows = file_rows(name, modified_ns, raw, _clock(path, declaration, is_utc=raw.is_utc))
-    log.info("%s: read %s rows of %s", name, f"{len(rows.line):,}", declaration.format)
-    return rows
 
-
-def _clock(path: Path, declaration: FileDeclaration, *, is_utc: bool) -> Clock | None:
-    """Clock of a file's stamps; None where they carry their offset."""
-    declared, of_format = declaration.parsed_clock, format_clock(declaration, path)
+def _clock(path: Path, declaration: FileDeclaration, otherwise: str | None, *, is_utc: bool) -> Clock | None:
+    """Clock of a file's stamps, `otherwise` where none is declared; None where they carry their offset."""
+    declared = declaration.parsed_clock
     if is_utc:
         if declared is not None:
             raise SettingsError(
@@ -82,14 +87,14 @@ def _clock(path: Path, declaration: FileDeclaration, *, is_utc: bool) -> Clock |
         return None
     if declared is not None:
         return declared
-    if of_format is None:
+    if otherwise is None:
         raise SettingsError(
             asked=f"the instants of {path.name} ({declaration.format})",
             found="stamps of a local time, and no clock declared",
             allowed="UTC, an IANA zone, a fixed offset, 'America/New_York + 7 h' (MetaTrader servers), or pieces",
             action="add `clock` to its declaration; `label-assets inspect` tells what the file shows",
         )
-    return parse_clock(of_format)
+    return parse_clock(otherwise)
 
 
 def _gone(path: Path, error: OSError) -> SourceUnreadableError:

@@ -44,7 +44,7 @@ class ParquetLandingFolder:
         self._folder = folder
         self._calendar = calendar
         self._kinds = {instrument.name: instrument.kind for instrument in instruments}
-        self._cache = FileCache()
+        self._cache = FileCache(clock="UTC")
 
     def read(self, instrument: str, granularity: str, start_ts: int, end_ts: int, now_ts: int) -> CandleBatch:
         """Rows of all files of the instrument and granularity with start_ts ≤ ts < end_ts; see `sources.batch.Source`.
@@ -89,6 +89,11 @@ class ParquetLandingFolder:
         name = granularity_named(granularity).name
         pattern = re.compile(rf"{re.escape(instrument)}_{name}(_.*)?\.parquet")
         return [path for path in self._all_files() if pattern.fullmatch(path.name)]
+
+    def watched(self, instrument: str, granularity: str) -> dict[str, Path | str]:
+        """Files that an instrument is read from, by name; see `sources.batch.WatchedSource`."""
+        found = self._finest_needed(instrument, granularity)
+        return {path.name: path for path in self.files(instrument, found)} if found else {}
 
     def _finest_needed(self, instrument: str, granularity: str) -> str | None:
         """The granularity itself or the nearest finer one that has files."""

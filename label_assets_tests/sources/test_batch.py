@@ -21,7 +21,7 @@ def test_sums_that_agree() -> None:
 @pytest.mark.parametrize("rows_in", [0, 2, 4])
 def test_sums_that_differ(rows_in: int) -> None:
     batch = CandleBatch("EURUSD", "M15", NONE, (ROW,), {"identical_duplicate": 2}, rows_in=rows_in)
-    with pytest.raises(CandleError, match="0 stored, 1 rejected, 2 dropped"):
+    with pytest.raises(CandleError, match="0 kept, 1 rejected, 2 dropped"):
         batch.check_accounting()
 
 
