@@ -28,7 +28,7 @@ from label_assets.sources.formats.lines import first_lines, line_blocks
 from label_assets.sources.formats.numbers import parse_numbers
 from label_assets.sources.formats.opening import Opened, opened, unreadable
 from label_assets.sources.formats.sides import combined_prices, price_columns
-from label_assets.sources.formats.stamps import Stamps, parse_stamps
+from label_assets.sources.formats.stamps import Stamps, carries_offset, parse_stamps
 from label_assets.sources.raw_rows import RawRows
 
 _NEWLINE, _QUOTE, _SPACE = b'\n" '
@@ -105,7 +105,7 @@ def read_csv(path: Path, layout: CsvLayout, declaration: SourceDeclaration) -> R
                     _collect(rows, file, collector, (layout, prices, declaration.price_divisor))
     except UnicodeError as error:
         raise unreadable(path, str(error), f"text in the encoding {layout.encoding}") from error
-    return collector.rows(is_utc="%z" in layout.stamp_format)
+    return collector.rows(is_utc=carries_offset(layout.stamp_format))
 
 
 def declared_layout(path: Path, declaration: CsvDeclaration) -> CsvLayout:

@@ -245,4 +245,4 @@ def _described(value: Any) -> str:
         return f"an object of {', '.join(clipped(key, 20) for key in list(value)[:5]) or 'nothing'}"
     if isinstance(value, list):
         return f"a list of {len(value)} values"
-    return clipped(json.dumps(value), 40)
+    return json.dumps(value)[:40]

@@ -87,6 +87,7 @@ def _decoded(stream: ByteStream, encoding: str) -> Iterator[bytes]:
     for mark, marked in ({_UTF8_MARK: "utf-8"} | _UTF16_MARKS).items():
         if chunk.startswith(mark):
             chunk, encoding = chunk[len(mark) :], marked
+            break
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     is_utf8 = codecs.lookup(encoding).name == "utf-8"
     held = b""

@@ -19,7 +19,7 @@ from label_assets.sources.formats.csv import CsvLayout, fields_of
 from label_assets.sources.formats.lines import first_lines
 from label_assets.sources.formats.numbers import parse_numbers
 from label_assets.sources.formats.opening import unreadable
-from label_assets.sources.formats.stamps import parse_stamps
+from label_assets.sources.formats.stamps import carries_offset, parse_stamps
 
 _SAMPLE_LINES = 100
 """Lines by which a layout is chosen: enough that broken ones at the beginning do not decide."""
@@ -159,7 +159,7 @@ def recognized(path: Path, format_name: str) -> Recognized:
         raise unreadable(path, first, preset.expected, "correct `format` in the declaration, or replace the file")
     layout = layouts[fits.index(max(fits))]
     is_local = header is not None and header.stamp_name in preset.local_headers
-    return Recognized(layout, "UTC" if "%z" in layout.stamp_format else None if is_local else preset.clock)
+    return Recognized(layout, "UTC" if carries_offset(layout.stamp_format) else None if is_local else preset.clock)
 
 
 def _header(line: str, preset: Preset) -> _Header | None:

@@ -10,6 +10,7 @@ from label_assets.sources.formats.csv import declared_layout, read_csv
 from label_assets.sources.formats.json import read_arrays_json, read_oanda_json
 from label_assets.sources.formats.parquet import has_zone, read_parquet
 from label_assets.sources.formats.presets import recognized
+from label_assets.sources.formats.stamps import carries_offset
 from label_assets.sources.raw_rows import RawRows
 
 FileDeclaration = ParquetDeclaration | CsvDeclaration | PresetDeclaration
@@ -48,7 +49,7 @@ def format_clock(declaration: FileDeclaration, path: Path) -> str | None:
     if isinstance(declaration, ParquetDeclaration):
         return "UTC" if has_zone(path, declaration) else None
     if isinstance(declaration, CsvDeclaration):
-        return "UTC" if "%z" in declaration.stamp_format else None
+        return "UTC" if carries_offset(declaration.stamp_format) else None
     if declaration.format in _JSON_READERS:
         return "UTC"
     return recognized(path, declaration.format).clock

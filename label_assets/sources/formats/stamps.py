@@ -28,6 +28,7 @@ _DIGITS = {"Y": (4, 4), "y": (2, 2), "m": (1, 2), "d": (1, 2), "H": (1, 2), "M":
 _ONE_BY_ONE = "bBaAIpj"
 """Directives that go through datetime.strptime, text by text: 8 s for a million."""
 
+_PART = r"(?s)%.?|[^%]"
 _DAYS_IN_MONTH = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
 _EPOCH_NUMBER = r"^-?[0-9]{1,18}(\.[0-9]*)?$"
 _1970 = datetime(1970, 1, 1)  # noqa: DTZ001 - stamps are counted on their own clock
@@ -78,9 +79,14 @@ def parse_stamps(texts: pa.Array, stamp_format: str) -> Stamps:
     return _joined(fields, reader.is_at_end())
 
 
+def carries_offset(stamp_format: str) -> bool:
+    """Whether stamps of a format say how far they are from UTC."""
+    return "%z" in re.findall(_PART, stamp_format)
+
+
 def _parts(stamp_format: str) -> list[str]:
     """Directives and single characters of a format."""
-    parts: list[str] = re.findall(r"(?s)%.?|[^%]", stamp_format)
+    parts: list[str] = re.findall(_PART, stamp_format)
     directives = [part[1:] for part in parts if part.startswith("%") and part != "%%"]
     unknown = [name for name in directives if not name or name not in (*_DIGITS, *_ONE_BY_ONE, "z")]
     if unknown:

@@ -68,18 +68,19 @@ def read_table(client: "Client", declaration: TableDeclaration) -> RawRows:
     """
     query = _query(client, declaration)
     stamp, ticks, has_zone = _stamp(query)
-    values = ", ".join(f"{_value(query, name)} AS {quote_identifier(name)}" for name in query.names if name != "ts")
+    names = [name for name in query.names if name != "ts"]
     column = f"source.{quote_identifier(query.names['ts'])}"
     table = _rows(
         client,
         declaration,
-        f"SELECT {stamp} AS ts, isNotNull({column}) AS has_stamp, {values} {query.source} "
-        f"ORDER BY has_stamp, ts, {', '.join(quote_identifier(name) for name in query.names if name != 'ts')}",
+        f"SELECT {stamp} AS read_ts, isNotNull({column}) AS read_is_there, "
+        f"{', '.join(f'{_value(query, name)} AS read_{name}' for name in names)} {query.source} "
+        f"ORDER BY read_is_there, read_ts, {', '.join(f'read_{name}' for name in names)}",
         query.parameters,
     )
-    raw = table["ts"].cast(pa.int64()).to_numpy()
-    has_stamp = table["has_stamp"].to_numpy() == 1
-    numbers = {name: _numbers(table[name]) for name in query.names if name != "ts"}
+    raw = table["read_ts"].cast(pa.int64()).to_numpy()
+    has_stamp = table["read_is_there"].to_numpy() == 1
+    numbers = {name: _numbers(table[f"read_{name}"]) for name in names}
     return RawRows(
         np.arange(1, len(raw) + 1),
         raw // ticks,
