@@ -179,6 +179,21 @@ def chart(
     warehouse.close()
 
 
+@app.command("inspect")
+def inspect_(
+    file: Annotated[Path, typer.Argument(help="A file of candles; plain, .gz or .zip.")],
+    instrument: Annotated[str | None, typer.Option(help="What it is of; default: what its name tells.")] = None,
+    format_name: Annotated[str | None, typer.Option("--format", help="Its format; default: found out.")] = None,
+) -> None:
+    """Tell what a file is, which clock its stamps show, and how to declare it as a source."""
+    from label_assets.inspection.inspecting import inspect_file
+    from label_assets.inspection.report import report
+
+    settings = load_settings()
+    inspection = inspect_file(file, settings.instruments, instrument, format_name)
+    typer.echo(report(inspection, settings.base_granularity), nl=False)
+
+
 @app.command("compile")
 def compile_() -> None:
     """Compile the kernels, which otherwise happens in the first run; part of an installation."""

@@ -82,11 +82,11 @@ def read_best(path: Path, format_name: str | None) -> Read:
             break
     if best is not None:
         return best
-    raise failure or unreadable(
-        path,
-        "a beginning that is of none of the formats",
-        ", ".join(FORMATS),
-        "name the format with --format, or declare the columns (docs/sources.md, format csv)",
+    raise failure or SourceUnreadableError(
+        asked=f"the format of {path.name}",
+        found="a beginning that is of none of the formats",
+        allowed=", ".join(FORMATS),
+        action="name it with --format, or declare the columns (docs/sources.md, format csv)",
     )
 
 
@@ -128,7 +128,7 @@ def _preset(name: str, first: bytes = b"") -> PresetDeclaration:
         fields["granularity"] = stated[1].decode()  # the reader of this format compares it
     if name == "lean_quote":
         fields["price"] = "mid"
-    return PresetDeclaration(**fields, files=("*",), format=name)
+    return PresetDeclaration.model_validate(fields | {"files": ("*",), "format": name})
 
 
 def _is_of(path: Path, name: str) -> bool:

@@ -96,3 +96,8 @@ def weeks_of(stamp_s: IntArray, length_s: int) -> Weeks:
         length_s=length_s,
         closed_share=closed_share,
     )
+
+
+def saturday_before(stamp_s: int) -> int:
+    """Saturday 18:00 before the first bar of a week, when FX is closed on whatever clock [s, on the stamp's clock]."""
+    return (stamp_s - _CUT_S) // WEEK_S * WEEK_S + 2 * DAY_S + 18 * HOUR_S

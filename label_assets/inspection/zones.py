@@ -8,6 +8,7 @@ Belongs here: arrays of stamps in, a finding out. Does not belong here: reading 
 (`inspection.report`).
 """
 
+from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
 from typing import NamedTuple
@@ -31,6 +32,8 @@ LEAST_SHARE = 0.75
 """Share of opens and closes that a clock must fit to be the clock of the file."""
 MOST_EQUAL = 8
 """More clocks than this that cannot be told apart are no finding."""
+ALWAYS_OPEN_SHARE = 0.2
+"""Share of weeks with bars in hours at which FX is closed on whatever clock, above which a market never closes."""
 HOURS_KNOWN = (FX_WEEK_H, FX_WEEK_H - 1)
 """Weeks of markets whose hours are known: FX; metals, indices and oil, which open an hour later."""
 
@@ -39,7 +42,6 @@ _WEEKS_AGAINST = 2
 _AGAINST_PER_FOR = 4
 _PIECE_WEEKS = 4
 _PIECE_SHARE = 0.9
-_ALWAYS_OPEN_SHARE = 0.2
 
 _NEW_YORK, _LONDON = "America/New_York", "Europe/London"
 _FAMILIAR = (
@@ -128,7 +130,7 @@ def infer_clock(stamp_s: IntArray, length_s: int) -> Finding:
     order = np.argsort(-total, kind="stable")  # candidates stand in order of familiarity
     equal = _equals(fits, int(order[0]))
     share = float(total[order[0]]) / max(int(weeks.has_open.sum() + weeks.has_close.sum()), 1)
-    reason = _why_nothing(weeks, share, len(equal))
+    reason = _why_nothing(weeks, share, len(equal)) or _elsewhere(weeks, fits, int(order[0]))
     pieces = None if _why_nothing(weeks, 1.0, 1) else _pieces(weeks, fits)
     clocks: tuple[str, ...]
     if pieces is not None:
@@ -168,7 +170,7 @@ def _why_nothing(weeks: Weeks, share: float, equal: int) -> str:
             "bars are longer than a day: they do not show when the market opens and closes",
         ),
         (
-            weeks.closed_share > _ALWAYS_OPEN_SHARE,
+            weeks.closed_share > ALWAYS_OPEN_SHARE,
             f"{weeks.closed_share:.0%} of the weeks have bars between Saturday 12:00 and Sunday 09:00, when FX is "
             "closed on whatever clock: a market that does not close shows none",
         ),
@@ -288,6 +290,21 @@ def _pieces(weeks: Weeks, fits: _Fits) -> tuple[str, str, int] | None:
             if kind[best, part].sum() - kind[other, part].sum() < _PIECE_WEEKS:
                 return None
     return fits.clocks[one], fits.clocks[two], int(weeks.first_s[cut + 1])
+
+
+def _elsewhere(weeks: Weeks, fits: _Fits, best: int) -> str:
+    """Why not even the best clock is that of the whole file: weeks on end that open and close at another hour."""
+    is_whole = weeks.has_open & weeks.has_close
+    misses = (~fits.opens[best] & ~fits.closes[best])[is_whole]
+    begins = np.flatnonzero(np.diff(misses.astype(np.int64), prepend=0) == 1)
+    lengths = np.flatnonzero(np.diff(misses.astype(np.int64), append=0) == -1) + 1 - begins
+    if not len(lengths) or lengths.max() < _PIECE_WEEKS:
+        return ""
+    first = int(weeks.first_s[is_whole][begins[np.argmax(lengths)]])
+    return (
+        f"on {fits.clocks[best]}, which fits best, neither opens nor closes fit in {lengths.max()} weeks on end, from "
+        f"{datetime.fromtimestamp(first, UTC):%Y-%m-%d} on: the clock may have changed there and back"
+    )
 
 
 def _score(fits: _Fits, index: int, apart: NDArray[np.bool_]) -> Score:
