@@ -257,11 +257,18 @@ def load_declarations(file: Path) -> tuple[Declaration, ...]:
     except (OSError, UnicodeDecodeError) as error:
         raise _unusable(file, str(error)) from error
     except yaml.YAMLError as error:
-        raise _unusable(file, " ".join(str(error).split())) from error
+        raise _unusable(file, _syntax_problem(error)) from error
     try:
         return _Sources.model_validate(content).sources
     except ValidationError as error:
         raise _unusable(file, "; ".join(_problem(root, problem) for problem in error.errors())) from error
+
+
+def _syntax_problem(error: yaml.YAMLError) -> str:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return " ".join(str(error).split())
+    hint = " (a pattern that begins with * must stand in quotes)" if error.context == "while scanning an alias" else ""
+    return f"line {error.problem_mark.line + 1}: {error.problem}{hint}"
 
 
 def _problem(root: yaml.Node | None, problem: "ErrorDetails") -> str:

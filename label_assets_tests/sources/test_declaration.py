@@ -108,6 +108,7 @@ def test_errors_name_the_line(tmp_path: Path, text: str, line: int, said: str) -
         ("sources:\n  - 1\n", "line 2"),
         ("sources:\n  - instrument: EURUSD\n   granularity: M1\n", "line 3"),
         ("sources: [\n", "line 2"),
+        ("sources:\n  - files: *.csv\n", r"line 2: .*must stand in quotes"),
     ],
 )
 def test_a_file_that_is_no_list_of_sources(tmp_path: Path, text: str, said: str) -> None:
