@@ -3,6 +3,7 @@
 Belongs here: names and shapes of metadata. Does not belong here: what is counted.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -26,6 +27,7 @@ class Written(NamedTuple):
         compute_ms: Time between reading and writing [ms].
         extra: Further metadata, the same for every partition.
         picture: Metadata for the last partition alone.
+        monthly: Further metadata of each month, in order; empty for none.
     """
 
     months: MonthRun
@@ -35,6 +37,7 @@ class Written(NamedTuple):
     compute_ms: float
     extra: dict[str, Any]
     picture: dict[str, Any] = {}  # noqa: RUF012 - never changed
+    monthly: Sequence[Mapping[str, Any]] = ()
 
 
 def column_schema(table: Table) -> dg.TableSchema:
@@ -70,9 +73,10 @@ def report(context: dg.AssetExecutionContext, written: Written) -> None:
         _per_month(written.open_ts, months),
         _per_month(result.written_ts, months),
         _per_month(result.removed_ts, months),
+        written.monthly or [{}] * len(months.months),
         strict=True,
     )
-    for key, rows, pending, rows_written, rows_removed in counts:
+    for key, rows, pending, rows_written, rows_removed, monthly in counts:
         context.add_asset_metadata(
             {
                 "dagster/partition_row_count": rows,
@@ -86,6 +90,7 @@ def report(context: dg.AssetExecutionContext, written: Written) -> None:
                 "run_write_ms": round(result.write_ms, 1),
                 "run_rows_per_second": rate,
                 **written.extra,
+                **monthly,
                 **(written.picture if key == months.keys[-1] else {}),
             },
             partition_key=key,

@@ -4,12 +4,13 @@ from label_assets.catalog.columns import Table
 from label_assets.catalog.families import FAMILIES, LABELS
 from label_assets.catalog.families.levels import LEVEL_EVENTS, LEVEL_INTERVALS
 from label_assets.catalog.statistics import LABEL_STATISTICS, LABEL_STATISTICS_MONTHLY
-from label_assets.catalog.tables import CANDLES, PATH_WINDOWS, RAW_CANDLES, REJECTED_CANDLES
+from label_assets.catalog.tables import CANDLE_REVISIONS, CANDLES, PATH_WINDOWS, RAW_CANDLES, REJECTED_CANDLES
 from label_assets.errors import CatalogError
 
 TABLES: tuple[Table, ...] = (
     RAW_CANDLES,
     REJECTED_CANDLES,
+    CANDLE_REVISIONS,
     CANDLES,
     LEVEL_INTERVALS,
     LEVEL_EVENTS,

@@ -1,4 +1,4 @@
-"""The tables that are no label family: candles, rejected candles, path windows, and the wide table of labels.
+"""The tables that are no label family: candles, what became of others, path windows, the bookkeeping of labels.
 
 Belongs here: their columns as plain data. Does not belong here: label families (`catalog.families`), DDL
 (`warehouse.schema`).
@@ -60,6 +60,54 @@ REJECTED_CANDLES = Table(
         Column("detail", ColumnType.TEXT, "The values that break it."),
     ),
 )
+
+REVISION_CHANGES = ("restated", "removed", "added_late")
+
+CANDLE_REVISIONS = Table(
+    "candle_revisions",
+    "One change of a raw candle that was known already: what it was and what a later ingestion made of it.",
+    (
+        INSTRUMENT,
+        GRANULARITY,
+        TS,
+        Column("revision", ColumnType.COUNT, "Number among the changes of this candle, the first is 1.", low=1),
+    ),
+    (
+        Column(
+            "change",
+            ColumnType.ENUM,
+            "restated: other values; removed: the source no longer has it; added_late: it opens before the newest "
+            "candle that was known then, and after the oldest.",
+            values=REVISION_CHANGES,
+        ),
+        *(
+            Column(
+                f"{column.name}_before",
+                column.type,
+                f"The candle's {column.name} until then.",
+                column.unit,
+                low=0,
+                null="where there was no candle",
+            )
+            for column in _PRICES
+        ),
+        *(
+            Column(
+                f"{column.name}_after",
+                column.type,
+                f"The candle's {column.name} since then.",
+                column.unit,
+                low=0,
+                null="where there is no candle any more",
+            )
+            for column in _PRICES
+        ),
+        Column("source", ColumnType.NAME, "Where the change came from, as the source describes itself."),
+        Column("revised_at", ColumnType.TIME, "When the change was found.", unit="s"),
+    ),
+    uncompared=frozenset({"revised_at"}),
+)
+"""A log, not a state: it tells how the history of candles came about, and so depends on the order of ingestions."""
 
 WINDOW_STATUS = ("complete", "open", "gap")
 

@@ -8,9 +8,15 @@ Belongs here: distances. Does not belong here: reading (`compute.inputs`).
 """
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
 
 from label_assets.catalog.granularities import DAY_S
+from label_assets.kernels.arrays import IntArray
+from label_assets.market.calendar import SessionCalendar
 from label_assets.settings import Settings
 
 SHORTEST_MONTH_S = 28 * DAY_S
@@ -70,3 +76,66 @@ def forward_months(settings: Settings) -> int:
         for rung in map(settings.labels.granularity, settings.granularities)
     )
     return math.ceil(longest / SHORTEST_MONTH_S)
+
+
+def affected_opens(
+    settings: Settings, calendar: SessionCalendar, opens: Mapping[str, IntArray], first_ts: int, last_ts: int
+) -> tuple[int, int]:
+    """Open times of the first and the last row that base candles which changed, came or went can have changed.
+
+    Counted in candles: the first row whose window holds the changed bucket, the last row whose look-back does. The
+    open times may be those from before the change or from after it: both give the same rows.
+
+    Args:
+        settings: The settings.
+        calendar: Trading session.
+        opens: Open times of stored candles by granularity [epoch s], increasing: of the base and of every labelled
+            granularity. Needed are the candles of `slice_reach` before the first and after the last changed bucket;
+            between the two some may be missing.
+        first_ts: Open time of the first base candle that changed, came or went [epoch s].
+        last_ts: Open time of the last one [epoch s].
+
+    Returns:
+        First and last open time [epoch s] over all labelled granularities; the changed buckets lie between them.
+    """
+    base = opens[settings.base_granularity]
+    firsts, lasts = [], []
+    for name in settings.granularities:
+        around, known = slice_reach(settings, name), opens[name]
+        first_open = _first_changed_bucket(calendar, base, known, name, (first_ts, last_ts))
+        last_open = int(calendar.bucket_open(np.array([last_ts]), name)[0])
+        first = int(np.searchsorted(known, first_open)) - around.forward
+        last = int(np.searchsorted(known, last_open, side="right")) - 1 + around.back
+        firsts += [first_open, *known[max(first, 0) :][:1].tolist()]
+        lasts += [last_open, *known[: last + 1][-1:].tolist()]
+    return min(firsts), max(lasts)
+
+
+def _first_changed_bucket(
+    calendar: SessionCalendar, base: IntArray, known: IntArray, name: str, changed: tuple[int, int]
+) -> int:
+    """Open time of the first bucket that changes: that of the first base candle, or the one before.
+
+    A bucket exists once a base candle follows it. So the one before changes where the data end: it appears with the
+    first candle after a pause, and vanishes with it.
+    """
+    first_ts, last_ts = changed
+    own = int(calendar.bucket_open(np.array([first_ts]), name)[0])
+    before = base[base < first_ts][-1:]
+    if not len(before):
+        return own
+    previous = int(calendar.bucket_open(before, name)[0])
+    may_vanish = first_ts in base and base[-1] <= last_ts
+    return previous if may_vanish or previous not in known else own
+
+
+def affected_months(
+    settings: Settings, calendar: SessionCalendar, opens: Mapping[str, IntArray], first_ts: int, last_ts: int
+) -> tuple[str, str]:
+    """First and last monthly partition `YYYY-MM` with a row of `affected_opens`, which has the arguments explained."""
+    first, last = affected_opens(settings, calendar, opens, first_ts, last_ts)
+    return max(settings.first_month, _month(first)), _month(last)
+
+
+def _month(ts: int) -> str:
+    return datetime.fromtimestamp(ts, UTC).strftime("%Y-%m")

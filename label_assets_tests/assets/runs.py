@@ -9,12 +9,12 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from label_assets.assets.partitions import partition_key
+from label_assets.assets.partitions import RANGE_END_TAG, RANGE_START_TAG, partition_key
 from label_assets.catalog.families import LABELS
 from label_assets.catalog.index import TABLES
+from label_assets.catalog.tables import CANDLE_REVISIONS
 from label_assets.definitions import build_defs
 from label_assets.market.calendar import SessionCalendar
-from label_assets.materialize import RANGE_END_TAG, RANGE_START_TAG
 from label_assets.settings import Settings
 from label_assets.sources.synthetic import SyntheticMarket
 from label_assets.warehouse.client import Warehouse
@@ -44,10 +44,12 @@ def materialize(
 
 
 def contents(settings: Settings) -> dict[str, pa.Table]:
-    """Every row of every view, in key order, without the time of writing."""
+    """Every row of every view, in key order, without the time of writing and the log of revisions."""
     warehouse = Warehouse(settings)
     found = {}
     for table in TABLES:
+        if table is CANDLE_REVISIONS:  # it tells in which order the rows came, and all other tables must not
+            continue
         names = [name for name in table.names if name not in table.uncompared]
         columns = ", ".join(f"`{name}`" for name in names)
         found[table.name] = warehouse.query_text(

@@ -230,7 +230,10 @@ def test_bad_rows_are_rejected_one_by_one_and_every_row_is_accounted_for(
     run = told[JANUARY]
     assert run["run_source_rows"] == len(spoiled["ts"])
     assert run["run_rows_rejected"] == len(found) == len(SPOILED) + 2
-    assert run["run_rows_dropped"] == {"identical_duplicate": 3}
+    assert run["run_rows_rejected_by_reason"] == Counter(reasons.values())
+    assert run["run_rows_dropped"] == 3
+    assert run["run_rows_dropped_by_rule"] == {"identical_duplicate": 3}
+    assert run["rows_rejected"] == len(found)
     assert run["run_unsorted_rows"] > len(clean["ts"]) // 2
     assert run["run_files"] == FILE
     assert run["run_source_rows"] == sum(month["rows"] for month in told.values()) + len(found) + 3

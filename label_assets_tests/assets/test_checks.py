@@ -12,7 +12,7 @@ import dagster as dg
 import pytest
 
 from label_assets.assets import checks as checks_module
-from label_assets.assets.checks import CANDLE_CHECKS, LABEL_CHECKS
+from label_assets.assets.checks import CANDLE_CHECKS, LABEL_CHECKS, SOURCE_CHECKS
 from label_assets.catalog.families import FAMILIES
 from label_assets.catalog.index import table
 from label_assets.settings import Settings
@@ -39,7 +39,12 @@ from label_assets_tests.assets.landing import (
 from label_assets_tests.market.times import utc
 
 JANUARY, FEBRUARY = "2024-01", "2024-02"
-ALL_CHECKS = {**CANDLE_CHECKS, **LABEL_CHECKS}
+CHECKED = {
+    **dict.fromkeys(SOURCE_CHECKS, "raw_candles"),
+    **dict.fromkeys(CANDLE_CHECKS, "candles"),
+    **dict.fromkeys(LABEL_CHECKS, "labels"),
+}
+BEFORE_CANDLE_CHECKS = {"raw_candles", "source_checks", "candles"}
 MONTHS = pytest.mark.parametrize("months", [(JANUARY,), (JANUARY, FEBRUARY)], ids=["one partition", "range"])
 
 
@@ -76,18 +81,13 @@ def test_sound_data_pass_every_check_and_all_rows_were_looked_at(
     settings: Settings, filled: Warehouse, months: tuple[str, ...]
 ) -> None:
     result = run_well(settings, *months)
-    assert set(evaluations(result)) == set(ALL_CHECKS)
-    assert {evaluation.asset_key.to_user_string() for evaluation in evaluations(result).values()} == {
-        "candles",
-        "labels",
-    }
+    assert {name: found.asset_key.to_user_string() for name, found in evaluations(result).items()} == CHECKED
     assert _found(result) == {}
     # Buckets that straddle the turn of the year belong to a month that is no partition.
     last = "2024-02-01" if len(months) == 1 else "2024-03-01"
     in_range = f"t.ts >= '2024-01-01' AND t.ts < '{last}'"
     for name, evaluation in evaluations(result).items():
-        of = "candles" if name in CANDLE_CHECKS else "labels"
-        rows = int(filled.client.command(f"SELECT count() FROM `{of}` AS t WHERE {in_range}"))
+        rows = int(filled.client.command(f"SELECT count() FROM `{CHECKED[name]}` AS t WHERE {in_range}"))
         assert evaluation.metadata["rows_checked"].value == rows > 500, name
 
 
@@ -144,6 +144,34 @@ def _restore_views(warehouse: Warehouse) -> None:
 def _spoil_keys(warehouse: Warehouse) -> None:
     quarters = ", ".join(f"toDateTime('{day} 10:15:00', 'UTC')" for day in ("2024-01-17", "2024-01-18", "2024-02-14"))
     _repeat(warehouse, "candles", f"t.granularity = 'M15' AND t.ts IN ({quarters})")
+
+
+def _lose_raw_rows(warehouse: Warehouse) -> None:
+    assert erase(warehouse, "raw_candles", "toStartOfHour(t.ts) = toDateTime('2024-01-17 10:00:00', 'UTC')") == 4
+    assert erase(warehouse, "raw_candles", _one("M15", "2024-02-14 10:15:00")) == 1
+
+
+def _change_raw_rows(warehouse: Warehouse) -> None:
+    assert corrupt(warehouse, "raw_candles", _one("M15", "2024-01-17 10:15:00"), volume="t.volume + 1") == 1
+    assert corrupt(warehouse, "raw_candles", _one("M15", "2024-02-14 10:15:00"), high="t.high * 1.001") == 1
+    # Another writer's candle, on a Saturday: the check says nothing of what the source does not have.
+    saturday = "toDateTime('2024-01-20 12:00:00', 'UTC')"
+    assert corrupt(warehouse, "raw_candles", _one("M15", "2024-01-17 10:15:00"), ts=saturday) == 1
+
+
+ACCOUNT = "rows_are_accounted_for"
+SOURCE_FAULTS = {
+    "rows too few": Fault(
+        _lose_raw_rows,
+        january={ACCOUNT: (4, {f"{INSTRUMENT} candles_missing": 4})},
+        both={ACCOUNT: (5, {f"{INSTRUMENT} candles_missing": 5})},
+    ),
+    "other values": Fault(
+        _change_raw_rows,
+        january={ACCOUNT: (1, {f"{INSTRUMENT} candles_different": 1})},
+        both={ACCOUNT: (2, {f"{INSTRUMENT} candles_different": 2})},
+    ),
+}
 
 
 CANDLE_FAULTS = {
@@ -260,6 +288,23 @@ def _spoil_before(
 
 
 @MONTHS
+def test_the_source_check_counts_places_and_blocks(
+    settings: Settings, filled: Warehouse, monkeypatch: pytest.MonkeyPatch, months: tuple[str, ...]
+) -> None:
+    before = contents(filled)
+    for kind, fault in SOURCE_FAULTS.items():
+        with monkeypatch.context() as patch:
+            _spoil_before(patch, "count_source_violations", fault.spoil, filled)
+            result = run_months(settings, *months)
+        assert _found(result) == (fault.january if len(months) == 1 else fault.both), (kind, failures(result))
+        assert not result.success, kind
+        assert succeeded(result) == {"raw_candles"}, kind
+        assert set(failures(result)) == {"source_checks"}, kind
+        run_well(settings, JANUARY, FEBRUARY)  # what a single month does not own is mended too
+        assert differences(before, contents(filled)) == {}, kind
+
+
+@MONTHS
 def test_candle_checks_count_place_and_block(
     settings: Settings, filled: Warehouse, monkeypatch: pytest.MonkeyPatch, months: tuple[str, ...]
 ) -> None:
@@ -271,7 +316,7 @@ def test_candle_checks_count_place_and_block(
         _restore_views(filled)
         assert _found(result) == (fault.january if len(months) == 1 else fault.both), (kind, failures(result))
         assert not result.success, kind
-        assert succeeded(result) == {"raw_candles", "candles"}, kind
+        assert succeeded(result) == BEFORE_CANDLE_CHECKS, kind
         assert set(failures(result)) == {"candle_checks"}, kind
         for name in fault.january:
             assert name in failures(result)["candle_checks"], kind
@@ -299,8 +344,12 @@ def test_label_checks_count_place_and_fail_the_run(
 
 def test_every_check_has_a_fault_that_it_finds() -> None:
     """A check that is added without one is not tested."""
-    reported = {name for fault in (*CANDLE_FAULTS.values(), *LABEL_FAULTS.values()) for name in fault.both}
-    assert reported == set(ALL_CHECKS)
+    reported = {
+        name
+        for fault in (*SOURCE_FAULTS.values(), *CANDLE_FAULTS.values(), *LABEL_FAULTS.values())
+        for name in fault.both
+    }
+    assert reported == set(CHECKED)
 
 
 def test_what_is_wrong_elsewhere_is_not_reported(settings: Settings, filled: Warehouse) -> None:
@@ -331,7 +380,7 @@ def test_wrong_candles_never_become_labels(
 
     result = run_months(settings, *months)
     assert not result.success
-    assert succeeded(result) == {"raw_candles", "candles"}
+    assert succeeded(result) == BEFORE_CANDLE_CHECKS
     assert set(failures(result)) == {"candle_checks"}
     # The quarter and, as its low is above them, no coarser candle: a minimum ignores what is too high.
     assert _found(result) == {"ohlc_holds": (1, {f"{INSTRUMENT} M15": 1})}

@@ -67,6 +67,7 @@ def test_checks_block(definitions: dg.Definitions) -> None:
     graph = definitions.resolve_asset_graph()
     names = {f"{key.asset_key.to_user_string()}.{key.name}" for key in graph.asset_check_keys}
     assert names == {
+        "raw_candles.rows_are_accounted_for",
         "candles.ohlc_holds",
         "candles.stamps_are_aligned",
         "candles.candles_are_in_order",
