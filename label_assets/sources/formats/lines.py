@@ -15,8 +15,13 @@ BLOCK_BYTES = 1 << 22
 LONGEST_LINE = 1 << 20
 """A line that is longer than this is cut [bytes]: a file without line ends must not fill the memory."""
 
-_UTF8_MARK = codecs.BOM_UTF8
-_UTF16_MARKS = {codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+_MARKS = {
+    codecs.BOM_UTF8: "utf-8",
+    codecs.BOM_UTF32_LE: "utf-32-le",  # before UTF-16, whose mark it begins with
+    codecs.BOM_UTF32_BE: "utf-32-be",
+    codecs.BOM_UTF16_LE: "utf-16-le",
+    codecs.BOM_UTF16_BE: "utf-16-be",
+}
 
 
 def line_blocks(stream: ByteStream, encoding: str) -> Iterator[bytes]:
@@ -84,9 +89,9 @@ def _decoded(stream: ByteStream, encoding: str) -> Iterator[bytes]:
     """The text as UTF-8 with newlines, in pieces of any length."""
     "".encode(encoding)  # raises LookupError for what is no encoding of text, where a decoder would do something else
     chunk = stream.read(BLOCK_BYTES)
-    for mark, marked in ({_UTF8_MARK: "utf-8"} | _UTF16_MARKS).items():
+    for mark, marked in _MARKS.items():
         if chunk.startswith(mark):
-            chunk, encoding = chunk[len(mark) :], marked
+            chunk, encoding = chunk[len(mark) :] or stream.read(BLOCK_BYTES), marked
             break
     decoder = codecs.getincrementaldecoder(encoding)("replace")
     is_utf8 = codecs.lookup(encoding).name == "utf-8"

@@ -30,7 +30,9 @@ _ONE_BY_ONE = "bBaAIpj"
 
 _PART = r"(?s)%.?|[^%]"
 _DAYS_IN_MONTH = np.array([0, 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31])
-_EPOCH_NUMBER = r"^-?[0-9]{1,18}(\.[0-9]*)?$"
+_EPOCH_NUMBER = r"^-?([0-9]{1,18}|[1-8][0-9]{18}|9[01][0-9]{17})(\.[0-9]*)?$"
+"""An int64, or nearly all of them: nanoseconds of today have 19 digits."""
+
 _1970 = datetime(1970, 1, 1)  # noqa: DTZ001 - stamps are counted on their own clock
 _SECOND = timedelta(seconds=1)
 
