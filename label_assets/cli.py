@@ -138,6 +138,49 @@ def materialize(
 
 
 @app.command()
+def backfill(
+    first_month: Annotated[str | None, typer.Option("--from", help="First month, YYYY-MM.")] = None,
+    last_month: Annotated[str | None, typer.Option("--to", help="Last month, YYYY-MM, included.")] = None,
+    instruments: Instruments = None,
+    assets: Annotated[
+        str,
+        typer.Option(help="Names or selections as in the UI ('labels+', 'group:labels'), with commas between them."),
+    ] = "*",
+    missing_only: Annotated[
+        bool, typer.Option("--missing-only", help="Only what was never materialized or failed, and what follows.")
+    ] = False,
+    resume: Annotated[
+        str | None, typer.Option(help="Do the rest of a backfill that failed or was canceled; needs no other option.")
+    ] = None,
+) -> None:
+    """Launch a backfill, as the UI does, and follow it; Ctrl-C cancels it. Exit code 1 if anything failed."""
+    from label_assets.backfill import Selection
+    from label_assets.backfill_command import run_backfill
+
+    settings = load_settings()
+    if resume is not None:
+        raise typer.Exit(run_backfill(settings, resume))
+    if first_month is None or last_month is None:
+        raise typer.BadParameter("name both --from and --to, or --resume")
+    names = instruments.split(",") if instruments else [item.name for item in settings.instruments]
+    months = (first_month, last_month)
+    selection = Selection(tuple(name.strip() for name in names), months, assets, missing_only)
+    raise typer.Exit(run_backfill(settings, selection))
+
+
+@app.command("sources")
+def sources_(instruments: Instruments = None) -> None:
+    """Read what the configured source has of every instrument: rows, span, what is left out and why. Stores nothing."""
+    from rich.console import Console
+
+    from label_assets.source_summary import summarize_source
+
+    settings = load_settings()
+    names = instruments.split(",") if instruments else [item.name for item in settings.instruments]
+    raise typer.Exit(1 if summarize_source(settings, [name.strip() for name in names], Console()) else 0)
+
+
+@app.command()
 def demo() -> None:
     """Label a synthetic market: 3 instruments × 24 months, through Dagster into ClickHouse, with a chart."""
     from label_assets.demo import run_demo

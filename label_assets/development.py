@@ -1,4 +1,4 @@
-"""The Dagster UI and its daemon on one machine: what `label-assets dev` does.
+"""Dagster's processes on one machine: what `label-assets dev` does, and the daemon of `label-assets backfill`.
 
 Belongs here: one process tree, its beginning and its end. Does not belong here: servers and who belongs to Dagster
 (`stack`, `warehouse.embedded`).
@@ -10,19 +10,19 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from types import FrameType
+from typing import IO
 
 import typer
 
 from label_assets.errors import EmbeddedServerError
 from label_assets.settings import Settings
-from label_assets.stack import dagster_was_cut_off, end_dagster, only_dagster, running_servers
+from label_assets.stack import dagster_environment, end_dagster, only_dagster, running_servers
 
 GRACE_S = 20
 POLL_S = 0.2
-CODE_SERVER_TAG = ".dagster/grpc_info"
 
 COMMAND = (
     sys.executable,
@@ -49,80 +49,66 @@ def run_development(settings: Settings, host: str, port: int) -> int:
     """
     _check_installed()
     with ExitStack() as stack:
-        stop_requested = stack.enter_context(_stop_requests())
+        stops = stack.enter_context(stop_requests())
         record = stack.enter_context(only_dagster(settings))  # may end a Dagster that still holds the port
         _check_port(host, port)
-        environment = stack.enter_context(running_servers(settings))
-        if dagster_was_cut_off(settings):
-            _fail_lost_runs(settings, environment)
-        if stop_requested():
+        stack.enter_context(running_servers(settings))
+        if stops():
             return 0
         typer.echo(f"Dagster UI  http://{host}:{port} in half a minute  (Ctrl-C stops it and what it started)")
         typer.echo(f"home        {settings.home}")
-        child = subprocess.Popen(
-            [*COMMAND, "--host", host, "--port", str(port)],
-            env={**os.environ, **environment},
-            start_new_session=True,  # Ctrl-C must reach Dagster once, from us, and not every process of it at once
-        )
-        try:
-            record(child.pid)
-            while child.poll() is None and not stop_requested():
+        with running_dagster(settings, [*COMMAND, "--host", host, "--port", str(port)], record) as child:
+            while child.poll() is None and not stops():
                 time.sleep(POLL_S)
-            asked = stop_requested()
-        finally:
-            in_order = _end(settings, child)
-        if asked and in_order:
-            record(None)
+            asked = bool(stops())
         # Dagster's own code is 0 even where its web server died.
         return 0 if asked else child.returncode or 1
 
 
-def _end(settings: Settings, child: subprocess.Popen[bytes]) -> bool:
-    """End Dagster while the servers still run, so that a run that is nearly done can end and say so.
+@contextmanager
+def running_dagster(
+    settings: Settings, command: Sequence[str], record: Callable[[int | None], None], output: IO[bytes] | None = None
+) -> Iterator[subprocess.Popen[bytes]]:
+    """Run Dagster in a session of its own; on the way out end it with everything that it started.
 
-    Returns:
-        Whether nothing had to be ended but Dagster itself: no run, then.
+    Args:
+        settings: The settings.
+        command: Program and arguments.
+        record: Notes the session, so that it can be found again (`stack.only_dagster`).
+        output: File for what it says; default: the terminal.
     """
+    child = subprocess.Popen(
+        command,
+        env={**os.environ, **dagster_environment(settings)},
+        stdout=output,
+        stderr=subprocess.STDOUT if output else None,
+        start_new_session=True,  # Ctrl-C must reach Dagster once, from us, and not every process of it at once
+    )
+    try:
+        record(child.pid)
+        yield child
+    finally:
+        _end(settings, child)
+        record(None)
+
+
+def _end(settings: Settings, child: subprocess.Popen[bytes]) -> None:
+    """End Dagster while the servers still run, so that a run that is nearly done can end and say so."""
     if child.poll() is None:
         child.send_signal(signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             child.wait(GRACE_S)
-    left = end_dagster(settings)  # what Dagster leaves behind: code servers that wait for a run, and that run
+    end_dagster(settings)  # what Dagster leaves behind: code servers that wait for a run, and that run
     with suppress(subprocess.TimeoutExpired):
         child.wait(GRACE_S)
-    return not left
-
-
-def _fail_lost_runs(settings: Settings, environment: dict[str, str]) -> None:
-    """Mark runs as failed whose process ended with the last Dagster, so that they are tried again.
-
-    Dagster's default launcher cannot tell that the process of a run is gone. The run would count as running for ever
-    and hold its place in the queue: after one power cut in a backfill no other backfill would start. Runs of
-    `label-assets materialize` have no code server and are left alone, as is a storage that others may use too.
-    """
-    if settings.postgres_url is not None or os.environ.get("DAGSTER_HOME"):
-        return
-    import dagster as dg  # noqa: PLC0415 - seconds, only after an end that was not in order
-
-    os.environ.update(environment)
-    unfinished = [dg.DagsterRunStatus.STARTING, dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.CANCELING]
-    with dg.DagsterInstance.from_config(environment["DAGSTER_HOME"]) as instance:
-        for run in instance.get_runs(filters=dg.RunsFilter(statuses=unfinished)):
-            if CODE_SERVER_TAG not in run.tags:
-                continue
-            if run.status == dg.DagsterRunStatus.CANCELING:
-                instance.report_run_canceled(run)
-            else:
-                instance.report_run_failed(run, "The process of the run ended with the Dagster that had started it.")
-            typer.echo(f"run {run.run_id} had ended with its Dagster; it is marked as such")
 
 
 @contextmanager
-def _stop_requests() -> Iterator[Callable[[], bool]]:
+def stop_requests() -> Iterator[Callable[[], int]]:
     """Note SIGINT and SIGTERM instead of being interrupted: neither starting nor stopping a server stops half-way.
 
     Yields:
-        Tells whether one came.
+        Tells how many came.
     """
     received: list[int] = []
 
@@ -131,7 +117,7 @@ def _stop_requests() -> Iterator[Callable[[], bool]]:
 
     previous = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield lambda: bool(received)
+        yield lambda: len(received)
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

@@ -68,7 +68,7 @@ def _session_file(settings: Settings) -> Path:
 
 @contextmanager
 def only_dagster(settings: Settings) -> Iterator[Callable[[int | None], None]]:
-    """Be the only `label-assets dev` of `home`, and end what a killed one left behind.
+    """Be the only Dagster of `home`, and end what a killed one left behind.
 
     The kernel frees the lock when its holder dies, so a kill -9 locks nobody out.
 
@@ -85,8 +85,8 @@ def only_dagster(settings: Settings) -> Iterator[Callable[[int | None], None]]:
     with _session_file(settings).open("a+", encoding="ascii") as file:
         if not try_lock(file.fileno()):
             raise EmbeddedServerError(
-                asked=f"the Dagster UI of {settings.home}",
-                found="another `label-assets dev` runs for it",
+                asked=f"a Dagster of {settings.home}",
+                found="another `label-assets dev` or `label-assets backfill` runs for it",
                 allowed="one for each home: two daemons on one storage would launch everything twice",
                 action="use that one, end it with Ctrl-C or `label-assets stop`, or set another LABEL_ASSETS_HOME",
             )
@@ -100,16 +100,24 @@ def only_dagster(settings: Settings) -> Iterator[Callable[[int | None], None]]:
         yield record
 
 
-def dagster_was_cut_off(settings: Settings) -> bool:
-    """Say whether the last Dagster of this home did not end in order."""
+def dagster_is_taken(settings: Settings) -> bool:
+    """Say whether a Dagster of this home runs, or begins or ends."""
+    from label_assets.warehouse.embedded.lifecycle import try_lock  # noqa: PLC0415 - only where it is used
+
     try:
-        return bool(_session_file(settings).read_text(encoding="ascii"))
+        with _session_file(settings).open("r+", encoding="ascii") as file:
+            return not try_lock(file.fileno())
     except FileNotFoundError:
         return False
 
 
+def own_storage(settings: Settings) -> bool:
+    """Say whether Dagster's storage is the embedded server of this home, which nobody else uses."""
+    return settings.postgres_url is None and not os.environ.get("DAGSTER_HOME")
+
+
 def dagster_processes(settings: Settings) -> "list[psutil.Process]":
-    """Processes of the Dagster that `label-assets dev` started for this home, its first one first if it lives.
+    """Processes of the Dagster that was started for this home, its first one first if it lives.
 
     They are those of its session, whoever their parent is by now: runs outlive the code server that started them.
     Embedded servers are none of them, they have sessions of their own.
@@ -156,7 +164,7 @@ def _end_processes(processes: "list[psutil.Process]") -> None:
 
 
 def stop_servers(settings: Settings) -> list[str]:
-    """Stop the Dagster of `label-assets dev` and every embedded server of `home`.
+    """Stop the Dagster and every embedded server of `home`.
 
     Returns:
         Names of those that ran.

@@ -52,6 +52,9 @@ _ANSWER_TIMEOUT_S = 2.0
 _STOP_GRACE_S = 20.0
 _NOBODY = 65534
 _UNPRIVILEGED_USERS = ("postgres", "nobody")
+_CHEAP_SCRAM = ("--set=scram_iterations=1",)
+"""Iterations slow down who guesses a weak password; this one has 256 random bits. Dagster opens a connection for every
+statement, and with the default of 4,096 one took 4.7 ms, with 1 it takes 2.2."""
 
 
 @dataclass(frozen=True)
@@ -154,7 +157,10 @@ def _create(binaries: Path, folder: Path, data: Path, password: str, identity: _
         if identity.user is not None:
             os.chown(draft, identity.user, -1)
             os.chown(password_file, identity.user, -1)
-        options = ["--auth=scram-sha-256", f"--pwfile={password_file}", "--encoding=UTF8", "--no-locale"]
+        options = [
+            *("--auth=scram-sha-256", f"--pwfile={password_file}", *_CHEAP_SCRAM),
+            *("--encoding=UTF8", "--no-locale"),
+        ]
         _run(folder, identity, [str(binaries / "initdb"), "-D", str(draft), "-U", USER, *options])
         single = [str(binaries / "postgres"), "--single", "-D", str(draft), "template1"]
         _run(folder, identity, single, f"CREATE DATABASE {DATABASE}\n")
