@@ -13,6 +13,7 @@ from label_assets.assets.labels import label_assets
 from label_assets.assets.levels import level_asset
 from label_assets.assets.partitions import partitions
 from label_assets.assets.resources import resources
+from label_assets.assets.sensors import sensors
 from label_assets.assets.statistics import statistics_asset
 from label_assets.compute.versions import code_versions
 from label_assets.settings import Settings, load_settings
@@ -32,13 +33,15 @@ def build_defs(settings: Settings, source: Source | None = None) -> dg.Definitio
         warnings.simplefilter("ignore", dg.PreviewWarning)
         partitions_def = partitions(settings)
         versions = code_versions(settings)
+        assets = [
+            *candle_assets(settings, partitions_def, versions),
+            level_asset(settings, partitions_def, versions),
+            *label_assets(settings, partitions_def, versions),
+            statistics_asset(partitions_def, versions),
+        ]
         return dg.Definitions(
-            assets=[
-                *candle_assets(settings, partitions_def, versions),
-                level_asset(settings, partitions_def, versions),
-                *label_assets(settings, partitions_def, versions),
-                statistics_asset(partitions_def, versions),
-            ],
+            assets=assets,
+            sensors=sensors(settings, [asset.key.to_user_string() for asset in assets]),
             asset_checks=checks(settings),
             resources=resources(settings, source),
             executor=dg.in_process_executor,

@@ -159,9 +159,8 @@ def file_rows(name: str, modified_ns: int, raw: RawRows, clock: Clock | None) ->
     line = raw.line
     if len(filed_ts) and (np.diff(filed_ts) < 0).any():
         order = np.argsort(filed_ts, kind="stable")
-        filed_ts, line, is_unsorted, is_repeated = (
-            column[order] for column in (filed_ts, line, is_unsorted, is_repeated)
-        )
+        filed_ts, line = filed_ts[order], line[order]
+        is_unsorted, is_repeated = is_unsorted[order], is_repeated[order]
         columns = _taken(columns, order)
     return FileRows(name, modified_ns, filed_ts, line, is_unsorted, is_repeated, columns, raw.stamp_texts, details)
 
@@ -230,9 +229,9 @@ def assemble(
     codes[superseded] = reason_code(SUPERSEDED)
     codes[outside] = VALID
     ts = rows.columns.ts[stored]
-    dropped = {
-        OUTSIDE_DECLARED_DATES: np.count_nonzero(outside),
-        WEEKEND_FILLER: np.count_nonzero(filler),
+    dropped: dict[str, int] = {
+        OUTSIDE_DECLARED_DATES: int(np.count_nonzero(outside)),
+        WEEKEND_FILLER: int(np.count_nonzero(filler)),
         IDENTICAL_DUPLICATE: len(identical),
     }
     notes = {
@@ -246,7 +245,7 @@ def assemble(
             ts, calendar.bucket_close(ts, granularity), *(getattr(rows.columns, name)[stored] for name in _VALUES)
         ),
         rejected=_rejected(rows, codes, winner, ordered, expected),
-        dropped={rule: int(count) for rule, count in dropped.items() if count},
+        dropped={rule: count for rule, count in dropped.items() if count},
         rows_in=len(rows.line),
         spans=tuple(span for f in ordered if (span := _span(f, expected, window.now_ts, rules))),
         files=tuple(f.name for f, cut in zip(ordered, cuts, strict=True) if cut.stop > cut.start),
