@@ -24,7 +24,6 @@ _HOURS_SHOWN = 4
 _WEEKS_SHOWN = 6
 _SCORES_SHOWN = 12
 _FIT_SHOWN = 4
-_WEEKS_OF_A_YEAR = 52
 _MINUTES = 10
 
 
@@ -218,8 +217,6 @@ def _what_would_tell(finding: Finding) -> str:
             "March to the last; from the last Sunday of October to the first of November), two at least, and weeks of "
             "both summer and winter."
         )
-    if finding.opens > _WEEKS_OF_A_YEAR:
-        return "The weeks contradict each other: see how many opens and closes fit each."
     return "Weeks of both summer and winter would tell."
 
 

@@ -34,7 +34,8 @@ class Weeks(NamedTuple):
         session_ts: Sunday 17:00 New York of the market week that it must be, whatever the clock [epoch s, UTC].
         first_s: Stamp of its first bar [s].
         end_s: End of its last bar [s].
-        has_open: The first bar tells when the market opened: the file did not begin in this week, nor was it cut short.
+        has_open: The first bar tells when the market opened: the file did not begin in this week, nor was the week cut
+            short, nor did the market trade in the weekend.
         has_close: The last bar tells when the market closed, likewise.
         length_s: Length of a bar [s].
         closed_share: Share of the weeks of the file in which bars lie in hours when FX is closed on any clock.
@@ -77,7 +78,8 @@ def weeks_of(stamp_s: IntArray, length_s: int) -> Weeks:
     stamps = stamp_s[(stamp_s >= FIRST_TS + WEEK_S) & (stamp_s < END_TS - 2 * WEEK_S)]
     week = (stamps - _CUT_S) // WEEK_S
     in_closed_hours = closed_hours(stamps, length_s)
-    closed_share = len(np.unique(week[in_closed_hours])) / max(len(np.unique(week)), 1)
+    not_closed = np.unique(week[in_closed_hours])
+    closed_share = len(not_closed) / max(len(np.unique(week)), 1)
     stamps, week = stamps[~in_closed_hours], week[~in_closed_hours]
     number, begins = np.unique(week, return_index=True)
     first_s = stamps[begins]
@@ -85,14 +87,15 @@ def weeks_of(stamp_s: IntArray, length_s: int) -> Weeks:
     sessions = SessionCalendar("17:00 America/New_York").opens("W")
     session_ts = sessions[np.searchsorted(sessions, number * WEEK_S + _CUT_S)]
     is_long = end_s - first_s >= _SHORTEST_WEEK_S
+    is_closed = ~np.isin(number, not_closed)
     place = np.arange(len(number))
     is_first, is_last = place == 0, place == len(number) - 1
     return Weeks(
         session_ts,
         first_s,
         end_s,
-        has_open=(is_long | is_last) & ~is_first,
-        has_close=(is_long | is_first) & ~is_last,
+        has_open=is_closed & (is_long | is_last) & ~is_first,
+        has_close=is_closed & (is_long | is_first) & ~is_last,
         length_s=length_s,
         closed_share=closed_share,
     )

@@ -8,6 +8,7 @@ Belongs here: arrays of stamps in, a finding out. Does not belong here: reading 
 (`inspection.report`).
 """
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from enum import Enum
 from functools import lru_cache
@@ -130,7 +131,11 @@ def infer_clock(stamp_s: IntArray, length_s: int) -> Finding:
     order = np.argsort(-total, kind="stable")  # candidates stand in order of familiarity
     equal = _equals(fits, int(order[0]))
     share = float(total[order[0]]) / max(int(weeks.has_open.sum() + weeks.has_close.sum()), 1)
-    reason = _why_nothing(weeks, share, len(equal)) or _elsewhere(weeks, fits, int(order[0]))
+    reason = (
+        _why_nothing(weeks, share, len(equal))
+        or _elsewhere(weeks, fits, int(order[0]))
+        or _contradiction(fits, int(order[0]), equal)
+    )
     pieces = None if _why_nothing(weeks, 1.0, 1) else _pieces(weeks, fits)
     clocks: tuple[str, ...]
     if pieces is not None:
@@ -259,14 +264,31 @@ def _equals(fits: _Fits, best: int) -> list[int]:
     A clock is excluded when at least three opens or closes, of at least two weeks, fit the best one and not it, and at
     most a quarter as many say the opposite.
     """
-    against_open, against_close = fits.opens[best] & ~fits.opens, fits.closes[best] & ~fits.closes
-    against = against_open.sum(axis=1) + against_close.sum(axis=1)
-    weeks_against = (against_open | against_close).sum(axis=1)
+    against, weeks_against = _advantage(fits, best)
     in_favour = (fits.opens & ~fits.opens[best]).sum(axis=1) + (fits.closes & ~fits.closes[best]).sum(axis=1)
     is_excluded = (
         (against >= _ENDS_AGAINST) & (weeks_against >= _WEEKS_AGAINST) & (against >= _AGAINST_PER_FOR * in_favour)
     )
     return [int(index) for index in np.flatnonzero(~is_excluded)]
+
+
+def _advantage(fits: _Fits, clock: int) -> tuple[IntArray, IntArray]:
+    """Opens and closes that fit one clock and not each of the others, and the weeks that have such."""
+    opens, closes = fits.opens[clock] & ~fits.opens, fits.closes[clock] & ~fits.closes
+    return opens.sum(axis=1) + closes.sum(axis=1), (opens | closes).sum(axis=1)
+
+
+def _contradiction(fits: _Fits, best: int, equal: Sequence[int]) -> str:
+    """Why clocks that are not excluded are not equally good: some weeks speak for one, others for another."""
+    for index in equal:
+        (ends, weeks), back = _advantage(fits, index), _advantage(fits, best)
+        if ends[best] >= _ENDS_AGAINST and weeks[best] >= _WEEKS_AGAINST:
+            one, other = fits.clocks[best], fits.clocks[index]
+            return (
+                f"the weeks contradict each other: {back[0][index]} opens and closes fit {one} and not {other}, "
+                f"{ends[best]} the other way round"
+            )
+    return ""
 
 
 def _pieces(weeks: Weeks, fits: _Fits) -> tuple[str, str, int] | None:
