@@ -1,0 +1,85 @@
+"""The checks no_overdue_open_rows and columns_agree of labels.
+
+Belongs here: what makes them fail and what they show. Does not belong here: rules and counting
+(`warehouse.agreement`).
+"""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from label_assets.assets.findings import checked, placed
+from label_assets.assets.partitions import MonthRun, month_runs, partition_key
+from label_assets.settings import Settings
+from label_assets.warehouse.agreement import Disagreements, OverdueRows, count_disagreements, count_overdue_open_rows
+from label_assets.warehouse.client import Warehouse
+from label_assets.warehouse.upsert import Scope
+
+OVERDUE = dg.AssetCheckSpec(
+    "no_overdue_open_rows",
+    asset="labels",
+    description="No row of the run's instruments, whatever its month, is open although its horizon end has come.",
+)
+AGREE = dg.AssetCheckSpec(
+    "columns_agree",
+    asset="labels",
+    blocking=True,
+    description="Columns of a row do not contradict each other: times, signs, bounds, counts, NULLs.",
+)
+
+
+def overdue_result(found: Mapping[str, OverdueRows]) -> dg.AssetCheckResult:
+    """Result of no_overdue_open_rows from the overdue rows of each instrument.
+
+    The rows are not wrong, but old: whoever trains on complete rows misses them. So nothing is blocked.
+    """
+    by_partition = {partition_key(name, month): n for name, rows in found.items() for month, n in rows.by_month.items()}
+    where = {f"{name} {place}": n for name, rows in found.items() for place, n in rows.where.items()}
+    late = {name: sorted(rows.by_month) for name, rows in found.items() if rows.by_month}
+    todo = "; ".join(f"{name} {months[0]}..{months[-1]}" for name, months in sorted(late.items()))
+    return dg.AssetCheckResult(
+        asset_key=OVERDUE.asset_key,
+        check_name=OVERDUE.name,
+        passed=not late,
+        severity=dg.AssetCheckSeverity.ERROR,
+        description=f"Materialize path_windows and everything after it of {todo}." if late else None,
+        metadata={"checked": f"all months of {', '.join(found)}", **placed(by_partition, where)}
+        | ({"materialize": todo} if late else {}),
+    )
+
+
+def agreement_result(found: Sequence[tuple[MonthRun, Disagreements]]) -> dg.AssetCheckResult:
+    """Result of columns_agree from the disagreements of each run of months."""
+    by_partition: Counter[str] = Counter()
+    where: Counter[str] = Counter()
+    for months, rows in found:
+        name = months.instrument_id
+        by_partition.update({partition_key(name, month): count for month, count in rows.by_month.items()})
+        where.update({f"{name} {place}": count for place, count in rows.where.items()})
+    return dg.AssetCheckResult(
+        asset_key=AGREE.asset_key,
+        check_name=AGREE.name,
+        passed=not where,
+        severity=dg.AssetCheckSeverity.ERROR,
+        metadata={
+            "checked": checked(months for months, _ in found),
+            "rows_checked": sum(rows.rows for _, rows in found),
+            **placed(by_partition, where),
+        },
+    )
+
+
+def agreement_checks(settings: Settings) -> dg.AssetChecksDefinition:
+    """The checks no_overdue_open_rows and columns_agree."""
+
+    @dg.multi_asset_check(name="agreement_checks", specs=[OVERDUE, AGREE])
+    def check(context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
+        runs = month_runs(context.partition_keys)
+        names = sorted({months.instrument_id for months in runs})
+        yield overdue_result({name: count_overdue_open_rows(warehouse, name, settings) for name in names})
+        scopes = [(months, Scope(months.instrument_id, months.start_ts, months.end_ts)) for months in runs]
+        yield agreement_result([(months, count_disagreements(warehouse, scope, settings)) for months, scope in scopes])
+
+    return check
