@@ -88,7 +88,7 @@ class RowCollector:
         """
         unread = np.flatnonzero(~stamps.is_read & pc.is_valid(texts).to_numpy(zero_copy_only=False))
         for number, text in zip(line[unread].tolist(), texts.take(pa.array(unread)).to_pylist(), strict=True):
-            self.add_fault(number, UNREADABLE_STAMP, f"stamp {clipped(text)} is not {form}")
+            self.add_fault(number, UNREADABLE_STAMP, f"stamp {clipped(text)} does not read as {form}")
 
     def rows(self, *, is_utc: bool) -> RawRows:
         """All rows.

@@ -47,7 +47,7 @@ def read_parquet(path: Path, declaration: ParquetDeclaration) -> RawRows:
         values = {name: column_numbers(table.column(names[name])) for name in wanted[1:] if name in names}
         has_stamp = pc.is_valid(stamps).to_numpy()
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _unreadable(path, (error.strerror if isinstance(error, OSError) else None) or str(error)) from error
+        raise _unreadable(path, str(error).replace(str(path), path.name)) from error
     return RawRows(
         np.arange(1, len(raw) + 1),
         raw // units,
@@ -71,7 +71,7 @@ def has_zone(path: Path, declaration: ParquetDeclaration) -> bool:
     try:
         schema = pq.read_schema(path)
     except (pa.ArrowException, OSError, ValueError) as error:
-        raise _unreadable(path, (error.strerror if isinstance(error, OSError) else None) or str(error)) from error
+        raise _unreadable(path, str(error).replace(str(path), path.name)) from error
     name = _names(path, schema, declaration).get("ts", "ts")
     _check_schema(path, schema, {"ts": name})
     return schema.field(name).type.tz is not None

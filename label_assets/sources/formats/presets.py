@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import pyarrow as pa
 
+from label_assets.market.calendar import END_TS, FIRST_TS
 from label_assets.sources.declaration import PRICES
 from label_assets.sources.formats.collecting import clipped
 from label_assets.sources.formats.csv import CsvLayout, fields_of
@@ -25,7 +26,7 @@ _SAMPLE_LINES = 100
 """Lines by which a layout is chosen: enough that broken ones at the beginning do not decide."""
 
 _OHLCV = ("open", "high", "low", "close", "volume")
-_BY_NAME = {name: name for name in ("date", "time", *_OHLCV)}
+_BY_NAME = {name: name for name in _OHLCV}
 
 
 class Preset(NamedTuple):
@@ -78,7 +79,9 @@ PRESETS = {
     ),
     "metatrader": Preset(
         separators=(",", "\t", ";"),
-        headers=_BY_NAME | {"datetime": "ts"} | dict.fromkeys(("tickvol", "tick_volume"), "volume"),
+        headers=_BY_NAME
+        | {"date": "date", "time": "time", "datetime": "ts"}
+        | dict.fromkeys(("tickvol", "tick_volume"), "volume"),
         columns=(
             ("ts", *_OHLCV),
             ("date", "time", *_OHLCV),
@@ -97,7 +100,7 @@ PRESETS = {
     ),
     "oanda_csv": Preset(
         separators=("\t",),
-        headers=_BY_NAME,
+        headers=_BY_NAME | {"time": "ts"},
         columns=(),
         stamp_formats=("epoch_s",),
         expected="a header 'TIME OPEN CLOSE HIGH LOW VOLUME' with tabs",
@@ -184,14 +187,16 @@ def _plain(name: str) -> str:
 
 
 def _fit(texts: list[str], layout: CsvLayout) -> int:
-    """How many lines are rows of a layout: right in their columns, their time stamp and all their numbers."""
+    """How many lines are rows of a layout: right in their columns, their stamp (of 1990 to 2037) and their numbers."""
     split = [fields_of(text, layout.separator) for text in texts]
     rows = [fields for fields in split if fields is not None and len(fields) == len(layout.columns)]
     if not rows:
         return 0
     columns = dict(zip(layout.columns, zip(*rows, strict=True), strict=True))
     stamps = columns["ts"] if "ts" in columns else map(" ".join, zip(columns["date"], columns["time"], strict=True))
-    is_fit = parse_stamps(pa.array([text.strip() for text in stamps], pa.string()), layout.stamp_format).is_read
+    stamp_s, is_fit, _ = parse_stamps(pa.array([text.strip() for text in stamps], pa.string()), layout.stamp_format)
+    if layout.day_s is None:
+        is_fit = is_fit & (stamp_s >= FIRST_TS) & (stamp_s < END_TS)  # 1, 2, 3 … are no seconds since 1970
     for name, column in columns.items():
         if name not in ("ts", "date", "time", "-"):
             _, bad = parse_numbers(pa.array(column, pa.string()))

@@ -78,7 +78,9 @@ def test_one_wrong_character(when: datetime, place: int, byte: str) -> None:
         expected = None
     found = _one(wrong, "%Y-%m-%d %H:%M:%S")
     # The library takes any white space for a space, other scripts' digits, and second 61.
-    assert found == expected or (found is None and not wrong.isascii() or byte.isspace() or wrong.endswith(("60", "61")))
+    assert found == expected or (
+        found is None and not wrong.isascii() or byte.isspace() or wrong.endswith(("60", "61"))
+    )
 
 
 @pytest.mark.parametrize(
