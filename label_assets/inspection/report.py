@@ -288,7 +288,7 @@ def yaml_entry(fields: dict[str, Any]) -> list[str]:
     lines: list[str] = []
     for name, value in fields.items():
         text = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000)
-        lines.append(f"{'    ' if lines else '  - '}{name}: {text.removesuffix('...' + chr(10)).rstrip()}")
+        lines.append(f"{'    ' if lines else '  - '}{name}: {text.removesuffix('...' + chr(10)).rstrip(chr(10))}")
     return lines
 
 

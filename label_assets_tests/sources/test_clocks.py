@@ -1,7 +1,6 @@
 """Clocks against a plain-Python oracle, whole series there and back, and files whose clock is known."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import numpy as np
@@ -339,27 +338,30 @@ def test_stamps_beyond_the_table_have_an_instant() -> None:
     assert not found.is_missing.any()
 
 
-def _histdata(file: Path) -> IntArray:
-    texts = [line[:15] for line in file.read_text().splitlines()]
-    dates = [f"{t[:4]}-{t[4:6]}-{t[6:8]}T{t[9:11]}:{t[11:13]}" for t in texts]
-    return np.array(dates, "datetime64[s]").astype(np.int64)
+def test_histdata_file_in_which_an_hour_was_written_twice() -> None:
+    """Brent, autumn 2019: 19:59 is followed by 19:00 on 27 October, and it is no repeated hour.
 
-
-def test_histdata_file_of_which_the_clock_changes_on_a_sunday_evening() -> None:
-    """Brent, autumn 2019: 19:59 is followed by 19:00 on 27 October.
-
-    Until then the daily break, 17:00 to 20:00 New York, stands at 17:00 to 20:00: −04:00. After it, while New York is
-    still on summer time, it stands at 16:00 to 19:00, and from 3 November, when New York is at −05:00 too, again at
-    17:00 to 20:00. So the clock is −05:00 from that evening on, and each of the two 19:00 hours has its own instants.
+    The clock is London's less five hours: it went back on that morning, a week before New York's, as two things show.
+    The daily break, 17:00 to 20:00 New York, stands at 16:00 to 19:00 in that week, and the weekly report of petroleum
+    stocks, Wednesday 10:30 New York, moved the price most at 10:30 on 23 October and at 09:30 on 30 October. So both
+    19:00 hours are the first hour of trading, 20:00 New York, and the rows of the second are those of the first to the
+    value. Pieces that change at 20:00 would give each of them instants of its own: candles of an hour without trading.
     """
     file = SHARED_DATA / "raw" / "DAT_ASCII_BCOUSD_M1_20191020_20191109_dupHour.csv"
     if not file.is_file():
         pytest.skip(f"real candles are not here: {file} does not exist")
-    local = _histdata(file)
-    found = to_utc(local, parse_clock([("-04:00", "2019-10-27T20:00"), ("-05:00", None)]))
+    rows = [line.split(";") for line in file.read_text().splitlines()]
+    local = stamps(*(f"{t[:4]}-{t[4:6]}-{t[6:8]}T{t[9:11]}:{t[11:13]}" for t, *_ in rows))
+    found = to_utc(local, parse_clock("Europe/London - 5 h"))
     assert not found.is_missing.any()
-    assert len(np.unique(found.ts)) == len(found.ts)
-    assert (np.diff(found.ts) > 0).all()
-    # The clock of New York itself leaves both hours at one instant each: 56 rows fall on the stamps of others.
-    as_new_york = to_utc(local, NEW_YORK)
-    assert len(as_new_york.ts) - len(np.unique(as_new_york.ts)) > 50
+    assert not found.is_repeated.any()
+    first, last = 6_180, 6_237  # rows of the first 19:00 hour, and behind them those of the second
+    assert [row[1:] for row in rows[first:last]] == [row[1:] for row in rows[last : 2 * last - first]]
+    assert found.ts[first:last].tolist() == found.ts[last : 2 * last - first].tolist()
+    assert found.ts[first] == stamp("2019-10-28T00:00")
+    ranges = np.array([float(row[2]) - float(row[3]) for row in rows])
+    for day in ("2019-10-23", "2019-10-30"):
+        of_day = np.flatnonzero((found.ts >= stamp(f"{day}T10:00")) & (found.ts < stamp(f"{day}T18:00")))
+        assert found.ts[of_day[np.argmax(ranges[of_day])]] == stamp(f"{day}T14:30")
+    as_pieces = to_utc(local, parse_clock([("-04:00", "2019-10-27T20:00"), ("-05:00", None)]))
+    assert (np.diff(as_pieces.ts) > 0).all()
