@@ -67,9 +67,9 @@ class Inspection(NamedTuple):
 
     @property
     def contradiction(self) -> bool:
-        """The weeks show one clock, and the format another."""
-        finding, stated = self.finding, self.stated_clock
-        return stated is not None and finding.status is Status.FOUND and stated not in finding.clocks
+        """The weeks show other clocks than the format states."""
+        stated, shown = self.stated_clock, self.finding.clocks
+        return stated is not None and bool(shown) and (stated not in shown or self.finding.status is Status.CHANGES)
 
 
 def inspect_file(
@@ -88,13 +88,7 @@ def inspect_file(
         SourceEmptyError: it has no row that could be read.
         SettingsError: there is no such format, or the instrument cannot be one's name.
     """
-    if instrument is not None and not re.fullmatch(INSTRUMENT_PATTERN, instrument):
-        raise SettingsError(
-            asked=f"instrument {instrument!r}",
-            found="a name that no instrument can have",
-            allowed="3 to 20 capital letters, digits, dots and underscores",
-            action="give the name that the settings have",
-        )
+    _check_name(instrument)
     declaration, rows = read_best(path, format_name)
     facts = facts_of(rows)
     if facts.first_s is None:
@@ -126,6 +120,16 @@ def inspect_file(
         _side(names),
         _weekend_filler(rows, clock),
     )
+
+
+def _check_name(instrument: str | None) -> None:
+    if instrument is not None and not re.fullmatch(INSTRUMENT_PATTERN, instrument):
+        raise SettingsError(
+            asked=f"instrument {instrument!r}",
+            found="a name that no instrument can have",
+            allowed="3 to 20 capital letters, digits, dots and underscores",
+            action="give the name that the settings have",
+        )
 
 
 def _bars(rows: RawRows) -> IntArray:

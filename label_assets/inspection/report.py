@@ -170,19 +170,20 @@ def _verdict(inspection: Inspection) -> str:
     said = "The stamps carry their offset from UTC." if inspection.has_offsets else said
     clocks = ", ".join(finding.clocks)
     if inspection.contradiction:
-        words = f"CONTRADICTION. {said} But the weeks show {clocks}: look at the evidence before you use this file."
+        shown = (", then " if finding.status is Status.CHANGES else " or ").join(finding.clocks)
+        words = f"CONTRADICTION. {said} But the weeks show {shown}: look at the evidence before you use this file."
     elif finding.status is Status.FOUND:
         words = f"FOUND: {clocks}. {f'{said} The weeks agree.' if said else _caveat(finding)}"
     elif finding.status is Status.CHANGES:
         words = (
             f"THE CLOCK CHANGES inside the file: {finding.clocks[0]} until the week that begins "
-            f"{_minute(finding.changed_s)}, then {finding.clocks[1]}. {said}"
+            f"{_minute(finding.changed_s)}, then {finding.clocks[1]}."
         )
-    elif finding.status is Status.SEVERAL and stated in finding.clocks:
+    elif finding.status is Status.SEVERAL and stated is not None:
         others = ", ".join(clock for clock in finding.clocks if clock != stated)
         words = f"{said} The weeks agree with it, but would with these too: {others}."
     elif finding.status is Status.SEVERAL:
-        words = f"SEVERAL fit and cannot be told apart: {clocks}. {said} {_what_would_tell(finding)}"
+        words = f"SEVERAL fit and cannot be told apart: {clocks}. {_what_would_tell(finding)}"
     else:
         words = f"{said} NOT ENOUGH EVIDENCE: {finding.reason}. {_fit_by_all(finding)}"
     return " ".join(words.split())
@@ -268,9 +269,10 @@ def _declaration(inspection: Inspection, base: str) -> list[str]:
 
 def _clock_notes(inspection: Inspection) -> list[str]:
     """What to do about a clock that is not declared below."""
-    if "clock" in inspection.fields or inspection.stated_clock is not None:
-        return []
     finding = inspection.finding
+    is_settled = inspection.stated_clock is not None and not inspection.contradiction
+    if "clock" in inspection.fields or inspection.has_offsets or is_settled:
+        return []
     if finding.status is Status.SEVERAL:
         return [
             "# One of these, which this file cannot tell apart:",

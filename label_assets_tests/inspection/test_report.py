@@ -116,6 +116,16 @@ def test_stamps_that_contradict_the_format_are_shouted(tmp_path: Path) -> None:
     check_layout(page)
 
 
+def test_few_clocks_that_contradict_the_format_are_shouted_too(tmp_path: Path) -> None:
+    january = candles("M15", "2018-01-01", "2018-02-01")
+    lines = rows(january, texts(on_clock(january.ts, "America/New_York"), "%d.%m.%Y %H:%M:%S.000"))
+    inspection = inspected(write(tmp_path / "EURUSD.csv", lines, header="Gmt time,Open,High,Low,Close,Volume"))
+    page = report(inspection, "M15")
+    assert "CONTRADICTION" in page
+    assert "#   clock: America/New_York" in page
+    assert "clock" not in inspection.fields
+
+
 def test_stamps_with_offsets_need_no_clock(tmp_path: Path) -> None:
     stamps = texts(YEAR.ts, "%Y-%m-%d %H:%M:%S+00:00")
     file = write(tmp_path / "EURUSD-bid.csv", rows(YEAR, stamps), header="time,open,high,low,close,volume")
