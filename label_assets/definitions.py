@@ -7,8 +7,14 @@ import warnings
 
 import dagster as dg
 
+from label_assets.assets.agreement_checks import agreement_checks
+from label_assets.assets.alerts import alert_sensors
+from label_assets.assets.audit_check import audit_check
 from label_assets.assets.candles import candle_assets
 from label_assets.assets.checks import checks
+from label_assets.assets.drift_check import drift_check
+from label_assets.assets.freshness import watched
+from label_assets.assets.gap_check import gap_check
 from label_assets.assets.labels import label_assets
 from label_assets.assets.levels import level_asset
 from label_assets.assets.partitions import partitions
@@ -40,9 +46,15 @@ def build_defs(settings: Settings, source: Source | None = None) -> dg.Definitio
             statistics_asset(partitions_def, versions),
         ]
         return dg.Definitions(
-            assets=assets,
-            sensors=sensors(settings, [asset.key.to_user_string() for asset in assets]),
-            asset_checks=checks(settings),
+            assets=watched(assets, settings),
+            sensors=[*sensors(settings, [asset.key.to_user_string() for asset in assets]), *alert_sensors(settings)],
+            asset_checks=[
+                *checks(settings),
+                gap_check(settings),
+                agreement_checks(settings),
+                audit_check(settings),
+                drift_check(),
+            ],
             resources=resources(settings, source),
             executor=dg.in_process_executor,
         )

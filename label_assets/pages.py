@@ -89,7 +89,7 @@ def _attribute_sentences(model: type[BaseModel]) -> dict[str, str]:
 
 
 def _shown_default(value: Any) -> str:
-    if value is None or value is PydanticUndefined or value == {}:
+    if value is None or value is PydanticUndefined or value in ({}, ()):
         return "unset"
     if isinstance(value, tuple) and len(value) > 6:
         return f"{len(value)} instruments, see `label_assets/catalog/instruments.py`"
@@ -116,7 +116,7 @@ def settings_page() -> str:
         "# Settings",
         "",
         "Read from the environment, then from the nearest `label_assets.toml` in the working directory or above it "
-        "(`[labels]` and `[synthetic]` are its sections), then the default.",
+        "(`[labels]`, `[alerts]` and `[synthetic]` are its sections), then the default.",
         "",
         "| setting | variable | default | what it is |",
         "|---|---|---|---|",

@@ -14,7 +14,16 @@ from functools import reduce
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -170,6 +179,31 @@ class SyntheticSettings(BaseModel):
     seed: int = 7
 
 
+class AlertSettings(BaseModel):
+    """Who is told of failed runs and failed checks; the log always is.
+
+    Attributes:
+        webhook_url: Where each alert is posted as JSON that Slack and Mattermost show; unset means nowhere. A secret.
+        timeout_s: How long one of the three attempts to post may take [s].
+        severity: Failed checks of this severity and above are posted: `WARN` or `ERROR`.
+        ui_url: Address of the Dagster UI, for links to runs.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    webhook_url: SecretStr | None = None
+    timeout_s: float = Field(default=2.0, gt=0, le=3)  # five alerts a tick, each three times, are to end in a minute
+    severity: Literal["WARN", "ERROR"] = "WARN"
+    ui_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
+
+    @field_validator("webhook_url")
+    @classmethod
+    def _is_web_address(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None and not re.fullmatch(r"https?://[^\s/]+\S*", url.get_secret_value()):
+            raise ValueError("allowed is an address that begins with http:// or https://")
+        return url
+
+
 def _names(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
@@ -196,6 +230,10 @@ class Settings(BaseSettings):
         session_open: Local time and zone at which a trading day begins.
         first_month: First monthly partition, `YYYY-MM`.
         pictures: Draw a chart and class balances into the metadata of each run's last partition.
+        overdue_hours: The UI shows `candles` and `labels` as overdue when nothing of them was materialized for so long
+            [h]; 0 means never. Markets are closed for 49 hours a week.
+        owners: Teams that own the assets, as `team:name`; shown in the UI.
+        alerts: Who is told of failures.
         labels: Numbers inside the definitions.
     """
 
@@ -226,6 +264,9 @@ class Settings(BaseSettings):
     session_open: str = "17:00 America/New_York"
     first_month: str = Field(default="2020-01", pattern=r"^(19[9]\d|20[0-3]\d)-(0[1-9]|1[0-2])$")
     pictures: bool = True
+    overdue_hours: int = Field(default=96, ge=0)
+    owners: Annotated[tuple[Annotated[str, Field(pattern=r"^team:[A-Za-z0-9_.-]+$")], ...], NoDecode] = ()
+    alerts: AlertSettings = AlertSettings()
     labels: LabelSettings = LabelSettings()
 
     @classmethod
@@ -241,9 +282,9 @@ class Settings(BaseSettings):
         file = nearest_settings_file()
         return (init_settings, env_settings, *([TomlConfigSettingsSource(settings_cls, file)] if file else []))
 
-    @field_validator("granularities", mode="before")
+    @field_validator("granularities", "owners", mode="before")
     @classmethod
-    def _split_granularities(cls, value: Any) -> Any:
+    def _split_names(cls, value: Any) -> Any:
         return _names(value)
 
     @field_validator("horizons", mode="before")
@@ -346,7 +387,7 @@ def load_settings(**overrides: Any) -> Settings:
     except ValidationError as error:
         problems = "; ".join(
             f"{'.'.join(str(part) for part in problem['loc']) or 'settings'}: {problem['msg']}"
-            + (f" (found {problem['input']!r})" if problem["loc"] else "")
+            + (f" (found {problem['input']!r})" if problem["loc"] and "webhook_url" not in problem["loc"] else "")
             for problem in error.errors()
         )
         raise SettingsError(

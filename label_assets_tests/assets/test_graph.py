@@ -2,10 +2,13 @@
 
 import subprocess
 import sys
+from datetime import timedelta
 
 import dagster as dg
 import pytest
+from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
+from label_assets.assets.freshness import KEPT_FRESH
 from label_assets.assets.partitions import BACKFILL_POLICY
 from label_assets.catalog.families import FAMILIES, LABELS
 from label_assets.catalog.index import table
@@ -63,20 +66,40 @@ def test_every_asset_describes_itself(definitions: dg.Definitions) -> None:
         )
 
 
-def test_checks_block(definitions: dg.Definitions) -> None:
-    graph = definitions.resolve_asset_graph()
-    names = {f"{key.asset_key.to_user_string()}.{key.name}" for key in graph.asset_check_keys}
-    assert names == {
-        "raw_candles.rows_are_accounted_for",
-        "candles.ohlc_holds",
-        "candles.stamps_are_aligned",
-        "candles.candles_are_in_order",
-        "candles.keys_are_unique",
-        "labels.values_are_in_range",
-        "labels.one_row_per_candle_and_horizon",
+def test_checks_block_where_rows_would_be_wrong_and_only_tell_where_they_are_few_or_odd(
+    definitions: dg.Definitions,
+) -> None:
+    specs = [spec for definition in definitions.asset_checks or () for spec in definition.check_specs]
+    assert {f"{spec.asset_key.to_user_string()}.{spec.name}": spec.blocking for spec in specs} == {
+        "raw_candles.rows_are_accounted_for": True,
+        "candles.ohlc_holds": True,
+        "candles.stamps_are_aligned": True,
+        "candles.candles_are_in_order": True,
+        "candles.keys_are_unique": True,
+        "candles.no_unexpected_gaps": False,
+        "labels.values_are_in_range": True,
+        "labels.one_row_per_candle_and_horizon": True,
+        "labels.columns_agree": True,
+        "labels.look_ahead_audit": True,
+        "labels.no_overdue_open_rows": False,
+        "label_statistics.class_balance_is_stable": False,
     }
-    for definition in definitions.asset_checks or ():
-        assert all(spec.blocking for spec in definition.check_specs)
+    assert all(spec.description for spec in specs)
+
+
+def test_candles_and_labels_become_overdue_unless_nobody_wants_to_know() -> None:
+    nodes = build_defs(load_settings(overdue_hours=24, owners="team:research,team:data")).resolve_asset_graph()
+    for key in nodes.get_all_asset_keys():
+        policy = nodes.get(key).freshness_policy
+        assert (policy is not None) == (key.to_user_string() in KEPT_FRESH)
+        if isinstance(policy, TimeWindowFreshnessPolicy):
+            assert policy.fail_window.to_timedelta() == timedelta(hours=24)
+            assert policy.warn_window is not None
+            assert policy.warn_window.to_timedelta() == timedelta(hours=18)
+        assert nodes.get(key).owners == ["team:research", "team:data"]
+    nodes = build_defs(load_settings(overdue_hours=0)).resolve_asset_graph()
+    assert all(nodes.get(key).freshness_policy is None for key in nodes.get_all_asset_keys())
+    assert all(not nodes.get(key).owners for key in nodes.get_all_asset_keys())
 
 
 @pytest.mark.parametrize(
