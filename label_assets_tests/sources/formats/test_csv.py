@@ -20,6 +20,7 @@ from label_assets.sources.formats.reading import format_clock, read_file
 from label_assets.sources.raw_rows import RawRows
 from label_assets_tests.sources.formats.laws import assert_laws, csv, faults, values, write
 
+ENDS = datetime(1990, 1, 1), datetime(2037, 12, 31)  # noqa: DTZ001 - Hypothesis wants them naive
 T0 = 1_514_764_800  # 2018-01-01 00:00
 GOOD = "2018-01-01 00:00,1.1,1.3,1.0,1.2,5"
 GOOD_ROW = (T0, 1.1, 1.3, 1.0, 1.2, 5.0)
@@ -118,7 +119,7 @@ def test_lines_are_numbered_as_they_stand(tmp_path: Path) -> None:
 
 def test_columns_by_the_names_of_the_header(tmp_path: Path) -> None:
     columns = {"ts": "Time", "open": "Open", "high": "High", "low": "Low", "close": "Close", "volume": "Vol, lots"}
-    content = f'Close,"Vol, lots", Time ,Note,Low,High,Open\n1.2,5,2018-01-01 00:00,"a, b",1.0,1.3,1.1\n'
+    content = 'Close,"Vol, lots", Time ,Note,Low,High,Open\n1.2,5,2018-01-01 00:00,"a, b",1.0,1.3,1.1\n'
     assert values(_read(tmp_path, content, header=True, columns=columns)) == [GOOD_ROW]
     unnamed = {"ts": "", "open": "Open", "high": "High", "low": "Low", "close": "Close"}  # as pandas writes its index
     content = ",Open,High,Low,Close\n2018-01-01 00:00,1.1,1.3,1.0,1.2\n"
@@ -250,9 +251,7 @@ def _good_lines() -> st.SearchStrategy[Line]:
         text = ",".join(quote + field + quote for field in fields)
         return Line(text, (stamp.replace(tzinfo=UTC).timestamp(), *numbers))
 
-    stamps = st.datetimes(datetime(1990, 1, 1), datetime(2037, 12, 31)).map(
-        lambda t: t.replace(second=0, microsecond=0)
-    )
+    stamps = st.datetimes(*ENDS).map(lambda t: t.replace(second=0, microsecond=0))
     return st.builds(line, stamps, st.lists(_numbers(), min_size=5, max_size=5), st.sampled_from(["", "", '"']))
 
 

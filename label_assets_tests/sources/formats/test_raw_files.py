@@ -47,7 +47,7 @@ class Published(NamedTuple):
 
 def _at(stamp_format: str) -> Callable[[list[str]], int]:
     def seconds(fields: list[str]) -> int:
-        stamp = datetime.strptime(fields[0], stamp_format)
+        stamp = datetime.strptime(fields[0], stamp_format)  # noqa: DTZ007 - as if it were UTC
         stamp = stamp if stamp.tzinfo else stamp.replace(tzinfo=UTC)
         return int(stamp.timestamp())
 
