@@ -59,7 +59,6 @@ FXCM = (
     'stamp_format: "%Y-%m-%d %H:%M:%S%z"'
 )
 SERVER = "format: metatrader, clock: America/New_York + 7 h, price_divisor: 100000"
-PIECES = '[{clock: "-04:00", until: "2019-10-27T19:00"}, {clock: "-05:00"}]'
 
 CASES = (
     Case(
@@ -117,12 +116,11 @@ CASES = (
         ("2018-01-01 22:00", 1.20037, 1.20100, 1.20017, 1.20093),
     ),
     # Runs backwards by an hour on 27 October: the 57 minutes from 19:00 stand there twice, all values alike. Its clock
-    # is New York's until then, and winter time from then on, a week before New York: its market, which opens at 20:00
-    # and closes at 17:00 New York, seems to do so an hour early all week.
+    # goes back with London's, a week before New York's.
     Case(
         "DAT_ASCII_BCOUSD_M1_20191020_20191109_dupHour.csv",
         "M15",
-        f"M1, format: histdata, clock: {PIECES}",
+        "M1, format: histdata, clock: Europe/London - 5 h",
         18_292,
         1_250,
         {"identical_duplicate": 57},
