@@ -45,8 +45,7 @@ def inputs_of_rows(base: Base, name: str, settings: Settings) -> dict[int, objec
     ]
     around = slice_reach(settings, name)
     return {
-        opened: finished[max(0, i - around.back) : i + around.forward + 1]
-        for i, (opened, _) in enumerate(finished)
+        opened: finished[max(0, i - around.back) : i + around.forward + 1] for i, (opened, _) in enumerate(finished)
     }
 
 
