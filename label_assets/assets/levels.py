@@ -7,7 +7,7 @@ import dagster as dg
 import numpy as np
 
 from label_assets.assets.metadata import Written, column_schema, report
-from label_assets.assets.partitions import BACKFILL_POLICY, MonthRun, month_runs
+from label_assets.assets.partitions import BACKFILL_POLICY, MonthRun, forward_mapping, month_runs
 from label_assets.assets.pictures import levels_picture
 from label_assets.catalog.families.levels import LEVEL_EVENTS, LEVEL_INTERVALS
 from label_assets.settings import Settings
@@ -57,7 +57,9 @@ def level_asset(
         partitions_def=partitions_def,
         backfill_policy=BACKFILL_POLICY,
         code_version=versions["levels"],
-        deps=["candles"],
+        # Levels are closed by later candles. And a backfill of more instruments than months is one run a month, in any
+        # order: with this mapping it waits until all candles are there.
+        deps=[dg.AssetDep("candles", partition_mapping=forward_mapping(settings))],
         group_name="levels",
         kinds={"clickhouse", "numba"},
         description=(

@@ -1,134 +1,24 @@
 """`label-assets dev` as a person uses it: start it, materialize from the UI, look, stop it, and nothing is left."""
 
-import json
-import os
-import random
-import shutil
 import signal
-import socket
-import subprocess
-import sys
-import tempfile
 from collections.abc import Iterator
-from contextlib import suppress
-from pathlib import Path
 
-import psutil
 import pytest
 
 from label_assets_tests.ui import dagster_graphql as ui_client
-from label_assets_tests.ui.dagster_graphql import Graphql, wait_for
+from label_assets_tests.ui.dagster_graphql import wait_for
+from label_assets_tests.ui.development import Development, free_port, own_development
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 INSTRUMENTS = ("EURUSD", "GBPUSD")
-FIRST_MONTH = "2025-01"
-CHAIN_START = {"raw_candles", "candles", "levels"}
-STOP_S = 60.0
-
-
-def free_port() -> int:
-    """A port below those that the kernel gives to outgoing connections.
-
-    Among those, one of our own attempts to connect could get the port as its own address: it would be connected to
-    itself, and hold the port when the web server wants it (seen).
-    """
-    while True:
-        with socket.socket() as probe, suppress(OSError):
-            probe.bind(("127.0.0.1", random.randrange(20_000, 32_000)))
-            return int(probe.getsockname()[1])
-
-
-class Development:
-    """One home, and the `label-assets dev` of it."""
-
-    def __init__(self, home: Path) -> None:
-        self.home = home
-        self.port = free_port()
-        self.ui = Graphql(self.port)
-        self.log = home / "dev.log"
-        self.environment = os.environ | {
-            "LABEL_ASSETS_HOME": str(home),
-            "LABEL_ASSETS_INSTRUMENTS": ",".join(INSTRUMENTS),
-            "LABEL_ASSETS_GRANULARITIES": "H1,D",
-            "LABEL_ASSETS_FIRST_MONTH": FIRST_MONTH,
-        }
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-c", "from label_assets.cli import main; main()", *arguments]
-
-    def start(self) -> None:
-        with self.log.open("ab") as log:
-            self.process = subprocess.Popen(
-                self.command("dev", "--port", str(self.port)),
-                env=self.environment,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                cwd=self.home,
-                start_new_session=True,  # a signal of the test reaches it and not the test's own group
-            )
-        process = self.process
-        wait_for("the UI answers", lambda: self.ui.answers() or process.poll() is not None, patience_s=150)
-        assert process.poll() is None, self.log.read_text()
-
-    def signal(self, number: signal.Signals) -> int:
-        assert self.process is not None
-        self.process.send_signal(number)
-        return self.process.wait(STOP_S)
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments), env=self.environment, cwd=self.home, capture_output=True, text=True, check=False
-        )
-
-    def sql(self, statement: str) -> list[dict[str, object]]:
-        answer = self.run("sql", statement, "--format", "json")
-        assert answer.returncode == 0, answer.stderr
-        rows: list[dict[str, object]] = json.loads(answer.stdout)
-        return rows
-
-    def processes(self) -> list[psutil.Process]:
-        """Every process that knows this home by environment, arguments or folder: Dagster, runs and servers."""
-        found = []
-        for process in psutil.process_iter():
-            try:
-                if process.status() != psutil.STATUS_ZOMBIE and (
-                    process.environ().get("LABEL_ASSETS_HOME") == str(self.home)
-                    or str(self.home) in " ".join(process.cmdline())
-                    or process.cwd().startswith(str(self.home))  # Redis shows neither its folder nor its environment
-                ):
-                    found.append(process)
-            except psutil.Error:
-                continue
-        return found
-
-    def dagster(self) -> list[psutil.Process]:
-        """Those of them that are Dagster's."""
-        return [process for process in self.processes() if "dagster" in " ".join(process.cmdline())]
-
-    def kill(self) -> None:
-        """Leave nothing behind whatever happened; psutil signals no newcomer with an old process id."""
-        left = self.processes()
-        for process in left:
-            try:
-                process.kill()
-            except psutil.Error:
-                continue
-        psutil.wait_procs(left, 10)
-        if self.process is not None:
-            self.process.wait(10)
+CHAIN_START = {"raw_candles", "candles"}
 
 
 @pytest.fixture
 def development() -> Iterator[Development]:
-    home = Path(tempfile.mkdtemp(prefix="label_assets_dev_"))
-    started = Development(home)
-    try:
+    with own_development() as started:
         yield started
-    finally:
-        started.kill()
-        shutil.rmtree(home, ignore_errors=True)
 
 
 def test_materialize_from_the_ui_then_stop(development: Development) -> None:
@@ -211,7 +101,7 @@ def test_interrupted_and_killed_starts_leave_the_next_one_free(development: Deve
     orphans = development.dagster()
     assert orphans, "Dagster outlives a killed parent; the next start ends it"
     development.port = free_port()
-    development.ui = Graphql(development.port)
+    development.ui = ui_client.Graphql(development.port)
     development.start()
     assert not {process.pid for process in orphans} & {process.pid for process in development.dagster()}
 

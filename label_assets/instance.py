@@ -1,0 +1,90 @@
+"""Dagster's instance, in which a backfill is one run for each instrument, whoever launches it.
+
+Left to itself Dagster cuts a backfill along the dimension of which fewer keys are selected: 29 instruments × 24 months
+become a run for each month, in no order, in which one instrument's broken file fails all 29; 8 instruments that are not
+neighbors × 4 months became 20 runs. And it makes a second wave of runs, half a minute later, wherever windows look into
+the selected months from earlier ones. A run over the months of one instrument, from the first that looks into them on,
+needs none of that; the sensors start the same.
+
+Belongs here: cutting. Does not belong here: which partitions are wanted (the UI, `backfill`), what a run does.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
+from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
+from dagster._core.execution.backfill import PartitionBackfill
+from dagster._core.instance.ref import InstanceRef
+from dagster._core.utils import make_new_run_id
+
+from label_assets.assets.partitions import RANGE_END_TAG, RANGE_START_TAG, month_runs
+from label_assets.catalog.families import FAMILIES
+
+ASSETS = frozenset(
+    dg.AssetKey(name)
+    for name in (
+        *("raw_candles", "candles", "levels", "path_windows"),
+        *(family.name for family in FAMILIES),
+        *("labels", "label_statistics"),
+    )
+)
+"""Assets of which backfills are cut; those of other code locations are none of our business."""
+
+
+class LabelAssetsInstance(dg.DagsterInstance):
+    """Dagster's own, but for how a backfill begins."""
+
+    @classmethod
+    def config_schema(cls) -> Mapping[str, Any]:
+        """It takes no configuration of its own; Dagster asks."""
+        return {}
+
+    @staticmethod
+    def config_defaults(base_dir: str) -> Mapping[str, Any]:
+        """Everything else has Dagster's defaults; Dagster asks."""
+        return InstanceRef.config_defaults(base_dir)
+
+    def add_backfill(self, partition_backfill: PartitionBackfill) -> None:
+        """Store a new backfill, which starts it, with its runs made beforehand where that can be done."""
+        latest = self.event_log_storage.get_maximum_record_id() or 0
+        super().add_backfill(cut_by_instrument(partition_backfill, latest))
+
+
+def cut_by_instrument(backfill: PartitionBackfill, latest_storage_id: int) -> PartitionBackfill:
+    """Give a backfill its runs, one for each instrument, as if the daemon had made them and been interrupted.
+
+    Every asset gets every selected month of an instrument, also those that the windows of other assets made necessary:
+    bringing older candles in again changes nothing.
+
+    Args:
+        backfill: A new one.
+        latest_storage_id: The last event before it; what comes later may be its work.
+
+    Returns:
+        The same, with runs; or unchanged if it is not ours, or an instrument's months have a hole: the months before
+        the hole must then be done first, and Dagster waits for them.
+    """
+    data = backfill.asset_backfill_data
+    if data is None or data.requested_runs_for_target_roots or data.target_subset.non_partitioned_asset_keys:
+        return backfill
+    subsets = data.target_subset.partitions_subsets_by_asset_key
+    if not set(subsets) <= ASSETS:
+        return backfill
+    keys = {key for subset in subsets.values() for key in subset.get_partition_keys()}
+    runs = month_runs(keys)
+    if not runs or len({run.instrument_id for run in runs}) < len(runs):
+        return backfill
+    target = AssetGraphSubset.create_empty_subset()._replace(
+        partitions_subsets_by_asset_key={asset: DefaultPartitionsSubset(keys) for asset in subsets}
+    )
+    requests = [
+        dg.RunRequest(asset_selection=sorted(subsets), tags={RANGE_START_TAG: run.keys[0], RANGE_END_TAG: run.keys[-1]})
+        for run in runs
+    ]
+    return backfill._replace(
+        asset_backfill_data=data._replace(
+            target_subset=target, requested_runs_for_target_roots=True, latest_storage_id=latest_storage_id
+        )
+    ).with_submitting_run_requests(requests, [make_new_run_id() for _ in requests])
