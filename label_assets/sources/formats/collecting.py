@@ -4,8 +4,8 @@ Belongs here: what every reader does with its rows. Does not belong here: how a 
 """
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import NamedTuple, TypeVar
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -14,13 +14,20 @@ from numpy.typing import NDArray
 
 from label_assets.kernels.arrays import FloatArray, IntArray
 from label_assets.market.validation import UNREADABLE_STAMP, reason_code
+from label_assets.sources.declaration import PRICES
 from label_assets.sources.formats.stamps import Stamps
 from label_assets.sources.raw_rows import LONGEST_DETAIL, RawRows, StampTexts
 
 REPORTED_ROWS = 250_000
 """Rows between two messages about progress."""
 
-_Kind = TypeVar("_Kind", bound=np.generic)
+_KINDS: dict[str, type[np.generic]] = {
+    "line": np.int64,
+    "stamp_s": np.int64,
+    "has_stamp": np.bool_,
+    "has_fraction": np.bool_,
+    **dict.fromkeys((*PRICES, "volume"), np.float64),
+}
 _LOG = logging.getLogger("label_assets.sources")
 _TEXT_SCHEMA = pa.schema([("line", pa.int64()), ("text", pa.string())])
 _COMPRESSED = pa.ipc.IpcWriteOptions(compression="zstd")
@@ -48,8 +55,8 @@ class RowCollector:
             name: Name of the file, for messages.
         """
         self._name = name
-        self._blocks: list[Block] = []
-        self._texts: list[pa.Buffer] = []
+        self._columns: dict[str, list[NDArray[Any]]] = {name: [] for name in _KINDS}
+        self._texts: list[tuple[int, pa.Buffer]] = []
         self._faults: dict[int, tuple[int, str]] = {}
         self._rows = 0
 
@@ -63,8 +70,11 @@ class RowCollector:
         """
         if not len(block.line):
             return
-        self._blocks.append(block)
-        self._texts.append(_packed(block.line, stamp_texts))
+        stamp_s, has_stamp, has_fraction = block.stamps
+        parts = block._asdict() | {"stamp_s": stamp_s, "has_stamp": has_stamp, "has_fraction": has_fraction}
+        for name, column in self._columns.items():
+            column.append(parts[name])
+        self._texts.append((int(block.line[0]), _packed(block.line, stamp_texts)))
         reported = self._rows // REPORTED_ROWS
         self._rows += len(block.line)
         if self._rows // REPORTED_ROWS > reported:
@@ -91,30 +101,22 @@ class RowCollector:
             self.add_fault(number, UNREADABLE_STAMP, f"stamp {clipped(text)} does not read as {form}")
 
     def rows(self, *, is_utc: bool) -> RawRows:
-        """All rows.
+        """All rows; they are handed over, and the collector is empty afterwards.
 
         Args:
             is_utc: The stamps carried their offset from UTC.
         """
-        line = _concatenated([block.line for block in self._blocks], np.int64)
-        fault = np.zeros(len(line), np.int8)
+        # Column by column, so that no more than one of them is there twice.
+        columns = {name: np.concatenate([np.zeros(0, kind), *self._columns.pop(name)]) for name, kind in _KINDS.items()}
+        fault = np.zeros(len(columns["line"]), np.int8)
         faulty = np.array(sorted(self._faults), np.int64)
-        fault[np.searchsorted(line, faulty)] = [self._faults[number][0] for number in faulty.tolist()]
-        stamps = [block.stamps for block in self._blocks]
+        fault[np.searchsorted(columns["line"], faulty)] = [self._faults[number][0] for number in faulty.tolist()]
         return RawRows(
-            line=line,
-            stamp_s=_concatenated([some.stamp_s for some in stamps], np.int64),
-            has_stamp=_concatenated([some.is_read for some in stamps], np.bool_),
-            has_fraction=_concatenated([some.has_fraction for some in stamps], np.bool_),
             is_utc=is_utc,
-            open=_concatenated([block.open for block in self._blocks], np.float64),
-            high=_concatenated([block.high for block in self._blocks], np.float64),
-            low=_concatenated([block.low for block in self._blocks], np.float64),
-            close=_concatenated([block.close for block in self._blocks], np.float64),
-            volume=_concatenated([block.volume for block in self._blocks], np.float64),
             fault=fault,
             fault_details={number: detail for number, (_, detail) in self._faults.items()},
-            stamp_texts=_text_finder([int(block.line[0]) for block in self._blocks], self._texts),
+            stamp_texts=_text_finder(self._texts),
+            **columns,
         )
 
 
@@ -133,18 +135,17 @@ def _packed(line: IntArray, texts: pa.Array) -> pa.Buffer:
     return sink.getvalue()
 
 
-def _text_finder(first_lines: list[int], packed: list[pa.Buffer]) -> StampTexts:
+def _text_finder(packed: list[tuple[int, pa.Buffer]]) -> StampTexts:
+    """Finds texts among packed blocks, each with its first line."""
+    first_lines = [first for first, _ in packed]
+
     def texts_of(lines: IntArray) -> list[str | None]:
         block_of = np.searchsorted(first_lines, lines, side="right") - 1
         found: dict[int, str | None] = {}
         for number in np.unique(block_of[block_of >= 0]).tolist():
-            table = pa.ipc.open_stream(packed[number]).read_all()
+            table = pa.ipc.open_stream(packed[number][1]).read_all()
             wanted = table.filter(pc.is_in(table["line"], value_set=pa.array(lines[block_of == number])))
             found.update(zip(wanted["line"].to_pylist(), wanted["text"].to_pylist(), strict=True))
         return [found.get(line) for line in lines.tolist()]
 
     return texts_of
-
-
-def _concatenated(parts: Sequence[NDArray[_Kind]], kind: type[_Kind]) -> NDArray[_Kind]:
-    return np.concatenate(parts) if parts else np.zeros(0, kind)

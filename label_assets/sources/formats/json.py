@@ -30,6 +30,9 @@ LONGEST_DOCUMENT = 1 << 27
 _OANDA_SIDES = ("mid", "bid", "ask")
 _OANDA_STAMPS = ("%Y-%m-%dT%H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S%z", "epoch_s")
 _CHUNK = 1 << 20
+_SLICE = 1 << 16
+"""Rows that are turned into columns at a time: what they are in between takes as much room as the document."""
+
 _NO_ROW = (None,) * 6
 
 
@@ -46,27 +49,16 @@ def read_oanda_json(path: Path, declaration: SourceDeclaration) -> RawRows:
         SourceUnreadableError: the file is no such document, is of another granularity, or has not the side, or has
             several and none is declared.
     """
-    candles: list[Any] = []
-    for document in _documents(path):
-        candles += _candles_of(path, document, declaration.granularity)
-    sides = _sides(path, candles, declaration.price)
     collector = RowCollector(path.name)
-    line = np.arange(1, len(candles) + 1)
-    rows = [candle if isinstance(candle, dict) else {} for candle in candles]
-    _add_oanda_faults(candles, sides, collector)
-    texts = _texts([row.get("time") for row in rows])
-    stamps = _first_read(texts)
-    collector.add_unread_stamps(line, texts, stamps, "RFC 3339 or seconds since 1970")
-    values = {}
-    for side in sides:
-        prices = [price if isinstance(price := row.get(side), dict) else {} for row in rows]
-        for name in PRICES:
-            label = name if len(sides) == 1 else f"{side}_{name}"
-            values[f"{side}_{name}"] = _numbers(label, [price.get(name[0]) for price in prices], line, collector)
-    columns = tuple(tuple(f"{side}_{name}" for side in sides) for name in PRICES)
-    volume = _numbers("volume", [row.get("volume") for row in rows], line, collector)
-    prices_of_rows = combined_prices(values, columns, declaration.price_divisor)
-    collector.add(Block(line, stamps, *prices_of_rows, volume), texts, lambda: 1.0)
+    sides: tuple[str, ...] = ()
+    count = 0
+    for document in _documents(path):
+        candles = _candles_of(path, document, declaration.granularity)
+        sides = _sides(path, candles, declaration.price, sides)
+        for first in range(0, len(candles), _SLICE):
+            part = candles[first : first + _SLICE]
+            _add_candles(part, count + first + 1, (sides, declaration.price_divisor), collector)
+        count += len(candles)
     return collector.rows(is_utc=True)
 
 
@@ -80,39 +72,76 @@ def read_arrays_json(path: Path, declaration: SourceDeclaration) -> RawRows:
     Raises:
         SourceUnreadableError: the file is no JSON list.
     """
-    rows: list[Any] = []
+    collector = RowCollector(path.name)
+    count = 0
     for document in _documents(path):
         if not isinstance(document, list):
             raise unreadable(path, _described(document), "a list of [milliseconds, open, high, low, close, volume]")
-        rows += document
-    collector = RowCollector(path.name)
-    line = np.arange(1, len(rows) + 1)
-    for number, row in enumerate(rows, 1):
-        if not isinstance(row, list) or len(row) != 6:
-            found = f"{len(row)} values" if isinstance(row, list) else _described(row)
-            detail = f"{found} where a list of 6 values is expected: {clipped(reprlib.repr(row))}"
-            collector.add_fault(number, BROKEN_ROW, detail)
-    whole = [row if isinstance(row, list) and len(row) == 6 else _NO_ROW for row in rows]
-    columns = dict(zip(("ts", *PRICES, "volume"), zip(*whole, strict=True) if whole else [()] * 6, strict=True))
+        for first in range(0, len(document), _SLICE):
+            _add_arrays(document[first : first + _SLICE], count + first + 1, declaration.price_divisor, collector)
+        count += len(document)
+    return collector.rows(is_utc=False)
+
+
+def _add_candles(
+    candles: list[Any], first_line: int, meaning: tuple[tuple[str, ...], float], collector: RowCollector
+) -> None:
+    """Read some candles of OANDA, of given sides and divisor."""
+    sides, divisor = meaning
+    line = np.arange(first_line, first_line + len(candles))
+    for number, candle in zip(line.tolist(), candles, strict=True):
+        _add_candle_faults(number, candle, sides, collector)
+    rows = [candle if isinstance(candle, dict) else {} for candle in candles]
+    texts = _texts([row.get("time") for row in rows])
+    stamps = _first_read(texts)
+    collector.add_unread_stamps(line, texts, stamps, "RFC 3339 or seconds since 1970")
+    values = {}
+    for side in sides:
+        prices = [price if isinstance(price := row.get(side), dict) else {} for row in rows]
+        for name in PRICES:
+            label = name if len(sides) == 1 else f"{side}_{name}"
+            values[f"{side}_{name}"] = _numbers(label, [price.get(name[0]) for price in prices], line, collector)
+    columns = tuple(tuple(f"{side}_{name}" for side in sides) for name in PRICES)
+    volume = _numbers("volume", [row.get("volume") for row in rows], line, collector)
+    collector.add(Block(line, stamps, *combined_prices(values, columns, divisor), volume), texts, lambda: 1.0)
+
+
+def _add_arrays(rows: list[Any], first_line: int, divisor: float, collector: RowCollector) -> None:
+    """Read some arrays."""
+    line = np.arange(first_line, first_line + len(rows))
+    is_whole = [isinstance(row, list) and len(row) == 6 for row in rows]
+    for index, row in enumerate(rows):
+        if not is_whole[index]:
+            found = f"{_described(row)} where a list of 6 values is expected: {clipped(reprlib.repr(row))}"
+            collector.add_fault(first_line + index, BROKEN_ROW, found)
+    columns = dict(
+        zip(
+            ("ts", *PRICES, "volume"),
+            zip(*(row if whole else _NO_ROW for row, whole in zip(rows, is_whole, strict=True)), strict=True),
+            strict=True,
+        )
+    )
     texts = _texts(columns["ts"])
     stamps = parse_stamps(texts, "epoch_ms")
     collector.add_unread_stamps(line, texts, stamps, "milliseconds since 1970")
     values = {name: _numbers(name, columns[name], line, collector) for name in (*PRICES, "volume")}
-    prices = combined_prices(values, tuple((name,) for name in PRICES), declaration.price_divisor)
+    prices = combined_prices(values, tuple((name,) for name in PRICES), divisor)
     collector.add(Block(line, stamps, *prices, values["volume"]), texts, lambda: 1.0)
-    return collector.rows(is_utc=False)
 
 
 def _documents(path: Path) -> Iterator[Any]:
     """The documents of a file: one, or one a line."""
     content = _content(path)
     try:
-        yield _loaded(content)
-        return
+        document = _loaded(content)
     except ValueError as error:
         lines = [line for line in content.splitlines() if line.strip()]
         if len(lines) < 2 or not lines[0].rstrip().endswith((b"}", b"]")):
             raise unreadable(path, f"no JSON: {error}", "a JSON document, or one a line") from error
+    else:
+        del content  # what it became is several times as long
+        yield document
+        return
     for number, line in enumerate(lines, 1):
         try:
             yield _loaded(line)
@@ -161,12 +190,14 @@ def _candles_of(path: Path, document: Any, granularity: str) -> list[Any]:
     return candles
 
 
-def _sides(path: Path, candles: list[Any], declared: str | None) -> tuple[str, ...]:
-    """Sides whose prices are taken: one, or bid and ask for their mean."""
+def _sides(path: Path, candles: list[Any], declared: str | None, before: tuple[str, ...]) -> tuple[str, ...]:
+    """Sides whose prices are taken: one, or bid and ask for their mean; `before` are those of earlier documents."""
     found = {side for candle in candles if isinstance(candle, dict) for side in _OANDA_SIDES if side in candle}
+    if declared is None:
+        found |= set(before)
     there = [side for side in _OANDA_SIDES if side in found]
     if not there:
-        return (declared or "mid",)
+        return before or (declared or "mid",)
     if declared is None and len(there) == 1:
         return (there[0],)
     if declared in found:
@@ -177,20 +208,20 @@ def _sides(path: Path, candles: list[Any], declared: str | None) -> tuple[str, .
     raise unreadable(path, f"{asked} {' and '.join(there)} prices", f"price: {' or '.join(there)}", "declare `price`")
 
 
-def _add_oanda_faults(candles: list[Any], sides: tuple[str, ...], collector: RowCollector) -> None:
-    for number, candle in enumerate(candles, 1):
-        if not isinstance(candle, dict):
-            collector.add_fault(number, BROKEN_ROW, f"{_described(candle)} where a candle is expected")
-            continue
-        for side in sides:
-            if not isinstance(candle.get(side), dict):
-                there = " and ".join(name for name in _OANDA_SIDES if name in candle) or "none"
-                collector.add_fault(number, BROKEN_ROW, f"no {side} prices; there are {there}")
-        complete = candle.get("complete", True)
-        if complete is False:
-            collector.add_fault(number, UNFINISHED, "complete: false")
-        elif complete is not True:
-            collector.add_fault(number, BROKEN_ROW, f"complete is {_described(complete)}")
+def _add_candle_faults(number: int, candle: Any, sides: tuple[str, ...], collector: RowCollector) -> None:
+    """What is wrong with the shape of one candle."""
+    if not isinstance(candle, dict):
+        collector.add_fault(number, BROKEN_ROW, f"{_described(candle)} where a candle is expected")
+        return
+    for side in sides:
+        if not isinstance(candle.get(side), dict):
+            there = " and ".join(name for name in _OANDA_SIDES if name in candle) or "none"
+            collector.add_fault(number, BROKEN_ROW, f"no {side} prices; there are {there}")
+    complete = candle.get("complete", True)
+    if complete is False:
+        collector.add_fault(number, UNFINISHED, "complete: false")
+    elif complete is not True:
+        collector.add_fault(number, BROKEN_ROW, f"complete is {_described(complete)}")
 
 
 def _first_read(texts: pa.Array) -> Stamps:

@@ -91,6 +91,30 @@ def test_what_is_missing_is_no_fault_of_the_reader(tmp_path: Path) -> None:
     assert not rows.fault.any()
 
 
+def test_sides_of_several_answers(tmp_path: Path) -> None:
+    def written(*sides: str) -> str:
+        return "\n".join(
+            json.dumps({"candles": [{"time": CANDLE["time"], "volume": 5, side: PRICES}]}) for side in sides
+        )
+
+    assert values(_read(tmp_path, "oanda_json", written("ask", "ask"))) == [ROW] * 2
+    with pytest.raises(SourceUnreadableError, match="no `price` declared, and bid and ask prices"):
+        _read(tmp_path, "oanda_json", written("ask", "bid"))
+    with pytest.raises(SourceUnreadableError, match="ask prices declared, but bid prices"):
+        _read(tmp_path, "oanda_json", written("ask", "bid"), price="ask")
+
+
+def test_rows_beyond_a_slice(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_reader, "_SLICE", 2)
+    rows = _read(tmp_path, "arrays_json", [[T0 * 1_000 + number, 1, 1, 1, 1, 5] for number in range(5)] + [[]])
+    assert rows.line.tolist() == [1, 2, 3, 4, 5, 6]
+    assert set(faults(rows)) == {6}
+    rows = _oanda(tmp_path, *[CANDLE] * 5, None)
+    assert rows.line.tolist() == [1, 2, 3, 4, 5, 6]
+    assert rows.stamp_texts(rows.line) == [CANDLE["time"]] * 5 + [None]
+    assert set(faults(rows)) == {6}
+
+
 def test_sides(tmp_path: Path) -> None:
     ask = {name: str(float(price) + 0.25) for name, price in PRICES.items()}
     both = {"time": CANDLE["time"], "volume": 5, "bid": PRICES, "ask": ask}
@@ -162,7 +186,7 @@ def test_arrays(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("row", "reason", "detail"),
     [
-        ("[1, 2, 3]", "broken_row", "3 values where a list of 6 values is expected: '[1, 2, 3]'"),
+        ("[1, 2, 3]", "broken_row", "a list of 3 values where a list of 6 values is expected: '[1, 2, 3]'"),
         ("[1, 2, 3, 4, 5, 6, 7]", "broken_row", "7 values"),
         ("{}", "broken_row", "an object of nothing"),
         ("null", "broken_row", "null where"),
