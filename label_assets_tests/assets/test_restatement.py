@@ -23,7 +23,6 @@ from label_assets_tests.assets.landing import (
     failures,
     market_rows,
     metadata,
-    run_months,
     run_well,
     small,
     stored_ts,
@@ -122,6 +121,11 @@ def said_by(result: dg.ExecuteInProcessResult) -> dict[str, Any]:
     """What a run says of revisions, of its first month."""
     found = next(iter(metadata(result, "raw_candles").values()))
     return {name.removeprefix("run_"): value for name, value in found.items() if name.startswith("run_")}
+
+
+def ingest(settings: Settings, *months: str) -> dg.ExecuteInProcessResult:
+    """A run of raw_candles and candles alone; it may fail."""
+    return materialize(settings, INSTRUMENT, (months[0], months[-1]), ["raw_candles", "candles"])
 
 
 def corrected(rows: Rows) -> tuple[Rows, np.ndarray]:
@@ -275,14 +279,14 @@ def test_history_that_grows_at_either_end_is_no_revision(make_place: Callable[..
     rows = market_rows(JANUARY, APRIL)
     place = make_place(rows, FEBRUARY)
     for month, affected in ((MARCH, (FEBRUARY, MARCH)), (JANUARY, (JANUARY, FEBRUARY))):
-        said = said_by(run_well(place.settings, month))
+        said = said_by(ingest(place.settings, month))
         assert (said["first_affected_month"], said["last_affected_month"]) == affected
         assert said["rows_restated"] + said["rows_removed"] + said["rows_added_late"] == 0
     assert revisions(place.warehouse) == []
     # A whole month that was jumped over lies in the middle: labels were made without it.
     hole = make_place(rows, JANUARY)
-    run_well(hole.settings, MARCH)
-    said = said_by(run_well(hole.settings, FEBRUARY))
+    ingest(hole.settings, MARCH)
+    said = said_by(ingest(hole.settings, FEBRUARY))
     assert said["rows_added_late"] == len(revisions(hole.warehouse)) == at(rows, "2024-02-01 00:00", 29 * 86_400).sum()
     assert (said["first_affected_month"], said["last_affected_month"]) == (JANUARY, MARCH)
 
@@ -310,7 +314,7 @@ def test_a_run_that_dies_between_trace_and_candles_is_told_once(
     def die_before(table_name: str) -> None:
         with monkeypatch.context() as patch:
             _dying_before(patch, table_name)
-            result = run_months(place.settings, JANUARY, FEBRUARY)
+            result = ingest(place.settings, JANUARY, FEBRUARY)
         assert succeeded(result) == set()
         assert set(failures(result)) == {"raw_candles"}
         assert differences(before, contents(place.warehouse)) == {}
@@ -327,7 +331,7 @@ def test_a_run_that_dies_between_trace_and_candles_is_told_once(
     other = copied(changed)
     other["close"][which] = other["low"][which]
     write_rows(place.folder, other)
-    run_well(place.settings, JANUARY, FEBRUARY)
+    ingest(place.settings, JANUARY, FEBRUARY)
     assert [(row["ts"], row["revision"]) for row in revisions(place.warehouse)] == [
         (ts, 1) for ts in rows["ts"][which].tolist()
     ]
@@ -336,6 +340,6 @@ def test_a_run_that_dies_between_trace_and_candles_is_told_once(
     # Back and forth: each change is told.
     for file in (rows, other, rows):
         write_rows(place.folder, file)
-        run_well(place.settings, JANUARY, FEBRUARY)
+        ingest(place.settings, JANUARY, FEBRUARY)
     assert [row["revision"] for row in revisions(place.warehouse)] == [1, 2, 3, 4] * 5
     assert differences(before, contents(place.warehouse)) == {}
