@@ -146,6 +146,9 @@ def daemon_runs(settings: Settings, instance: dg.DagsterInstance) -> bool:
 def own_daemon(settings: Settings) -> Iterator[Callable[[], None]]:
     """A daemon with a code server, for as long as it is needed; what it says goes to `daemon.log` in the home.
 
+    Its sensors start nothing: whoever asks for a backfill did not ask for all that may have landed, and would not wait
+    for it.
+
     Yields:
         Raises an error if the daemon has ended.
 
@@ -156,7 +159,7 @@ def own_daemon(settings: Settings) -> Iterator[Callable[[], None]]:
     with (
         only_dagster(settings) as record,
         log.open("wb") as output,
-        running_dagster(settings, DAEMON, record, output) as child,
+        running_dagster(settings, DAEMON, record, output, LABEL_ASSETS_SENSORS="false") as child,
     ):
 
         def check() -> None:

@@ -67,7 +67,11 @@ def run_development(settings: Settings, host: str, port: int) -> int:
 
 @contextmanager
 def running_dagster(
-    settings: Settings, command: Sequence[str], record: Callable[[int | None], None], output: IO[bytes] | None = None
+    settings: Settings,
+    command: Sequence[str],
+    record: Callable[[int | None], None],
+    output: IO[bytes] | None = None,
+    **variables: str,
 ) -> Iterator[subprocess.Popen[bytes]]:
     """Run Dagster in a session of its own; on the way out end it with everything that it started.
 
@@ -76,10 +80,11 @@ def running_dagster(
         command: Program and arguments.
         record: Notes the session, so that it can be found again (`stack.only_dagster`).
         output: File for what it says; default: the terminal.
+        **variables: Further variables of the environment.
     """
     child = subprocess.Popen(
         command,
-        env={**os.environ, **dagster_environment(settings)},
+        env={**os.environ, **dagster_environment(settings), **variables},
         stdout=output,
         stderr=subprocess.STDOUT if output else None,
         start_new_session=True,  # Ctrl-C must reach Dagster once, from us, and not every process of it at once

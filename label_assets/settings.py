@@ -230,6 +230,8 @@ class Settings(BaseSettings):
         session_open: Local time and zone at which a trading day begins.
         first_month: First monthly partition, `YYYY-MM`.
         pictures: Draw a chart and class balances into the metadata of each run's last partition.
+        sensors: Sensors start runs by themselves, unless they are switched off in the UI. Otherwise they do not, unless
+            they are switched on there; so it is while `label-assets backfill` runs a daemon of its own.
         overdue_hours: The UI shows `candles` and `labels` as overdue when nothing of them was materialized for so long
             [h]; 0 means never. Markets are closed for 49 hours a week.
         owners: Teams that own the assets, as `team:name`; shown in the UI.
@@ -264,6 +266,7 @@ class Settings(BaseSettings):
     session_open: str = "17:00 America/New_York"
     first_month: str = Field(default="2020-01", pattern=r"^(19[9]\d|20[0-3]\d)-(0[1-9]|1[0-2])$")
     pictures: bool = True
+    sensors: bool = True
     overdue_hours: int = Field(default=96, ge=0)
     owners: Annotated[tuple[Annotated[str, Field(pattern=r"^team:[A-Za-z0-9_.-]+$")], ...], NoDecode] = ()
     alerts: AlertSettings = AlertSettings()

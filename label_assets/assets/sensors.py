@@ -67,7 +67,7 @@ def _landing_sensor(settings: Settings, assets: Sequence[str]) -> dg.SensorDefin
         name="landing_sensor",
         target=dg.AssetSelection.assets(*assets),
         minimum_interval_seconds=INTERVAL_S,
-        default_status=dg.DefaultSensorStatus.RUNNING,
+        default_status=_default_status(settings),
         description="Files or tables of the source with new content start one run an instrument, over the months that "
         "the new, changed or removed candles reach. The same content again starts none.",
     )
@@ -103,7 +103,7 @@ def _stream_sensor(settings: Settings, assets: Sequence[str]) -> dg.SensorDefini
         name="stream_sensor",
         target=dg.AssetSelection.assets(*downstream),
         minimum_interval_seconds=INTERVAL_S,
-        default_status=dg.DefaultSensorStatus.RUNNING,
+        default_status=_default_status(settings),
         description="Raw candles that came by another way than a run (the live engine, another writer) start one run "
         "an instrument, from `candles` on, over the months that they reach.",
     )
@@ -121,6 +121,10 @@ def _stream_sensor(settings: Settings, assets: Sequence[str]) -> dg.SensorDefini
         return _result(context, requests, [], json.dumps(cursor))
 
     return stream_sensor
+
+
+def _default_status(settings: Settings) -> dg.DefaultSensorStatus:
+    return dg.DefaultSensorStatus.RUNNING if settings.sensors else dg.DefaultSensorStatus.STOPPED
 
 
 def _within_budget(names: Iterable[str], clock: Callable[[], float] = time.monotonic) -> Iterable[str]:
