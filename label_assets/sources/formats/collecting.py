@@ -45,6 +45,25 @@ class Block(NamedTuple):
     volume: FloatArray
 
 
+class _Column:
+    """An array that grows in its place: joining parts at the end would need room for all of them twice."""
+
+    def __init__(self, kind: type[np.generic]) -> None:
+        self._array = np.zeros(0, kind)
+        self._length = 0
+
+    def append(self, part: NDArray[Any]) -> None:
+        end = self._length + len(part)
+        if end > len(self._array):
+            self._array.resize(max(end, len(self._array) * 5 // 4), refcheck=False)
+        self._array[self._length : end] = part
+        self._length = end
+
+    def values(self) -> NDArray[Any]:
+        self._array.resize(self._length, refcheck=False)
+        return self._array
+
+
 class RowCollector:
     """The rows of one file, block by block in the order of the file."""
 
@@ -55,7 +74,7 @@ class RowCollector:
             name: Name of the file, for messages.
         """
         self._name = name
-        self._columns: dict[str, list[NDArray[Any]]] = {name: [] for name in _KINDS}
+        self._columns = {name: _Column(kind) for name, kind in _KINDS.items()}
         self._texts: list[tuple[int, pa.Buffer]] = []
         self._faults: dict[int, tuple[int, str]] = {}
         self._rows = 0
@@ -101,13 +120,12 @@ class RowCollector:
             self.add_fault(number, UNREADABLE_STAMP, f"stamp {clipped(text)} does not read as {form}")
 
     def rows(self, *, is_utc: bool) -> RawRows:
-        """All rows; they are handed over, and the collector is empty afterwards.
+        """All rows; the collector must not be used afterwards.
 
         Args:
             is_utc: The stamps carried their offset from UTC.
         """
-        # Column by column, so that no more than one of them is there twice.
-        columns = {name: np.concatenate([np.zeros(0, kind), *self._columns.pop(name)]) for name, kind in _KINDS.items()}
+        columns: dict[str, Any] = {name: column.values() for name, column in self._columns.items()}
         fault = np.zeros(len(columns["line"]), np.int8)
         faulty = np.array(sorted(self._faults), np.int64)
         fault[np.searchsorted(columns["line"], faulty)] = [self._faults[number][0] for number in faulty.tolist()]
