@@ -39,12 +39,12 @@ class Graphql:
             return False
 
 
-def wait_for(what: str, condition: Callable[[], bool], patience_s: float = PATIENCE_S) -> float:
+def wait_for(what: str, condition: Callable[[], bool], patience_s: float = PATIENCE_S, poll_s: float = 0.5) -> float:
     """Poll until a condition holds; returns the seconds that it took."""
     started = time.monotonic()
     while not condition():
         assert time.monotonic() - started < patience_s, f"waited {patience_s:g} s for: {what}"
-        time.sleep(0.5)
+        time.sleep(poll_s)
     return time.monotonic() - started
 
 
@@ -159,3 +159,45 @@ def partition_range(run: dict[str, Any]) -> tuple[str, str]:
     if "dagster/partition" in tags:
         return tags["dagster/partition"], tags["dagster/partition"]
     return tags["dagster/asset_partition_range_start"], tags["dagster/asset_partition_range_end"]
+
+
+def cancel_backfill(ui: Graphql, backfill_id: str) -> None:
+    """What "Cancel backfill" does."""
+    answer = ui(
+        """mutation C($backfill: String!) { cancelPartitionBackfill(backfillId: $backfill) { __typename
+             ... on PythonError { message } } }""",
+        backfill=backfill_id,
+    )["cancelPartitionBackfill"]
+    assert answer["__typename"] == "CancelBackfillSuccess", answer
+
+
+def end_of_backfill(ui: Graphql, backfill_id: str, patience_s: float = 600.0) -> dict[str, Any]:
+    """Wait until a backfill has ended, and give what its page then shows."""
+    wait_for(f"backfill {backfill_id} ends", lambda: backfill(ui, backfill_id)["status"] in ENDED_BACKFILL, patience_s)
+    return backfill(ui, backfill_id)
+
+
+def run_messages(ui: Graphql, run_id: str) -> list[str]:
+    """What the log of a run says, the first line first."""
+    events = ui(
+        """query Q($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
+             ... on MessageEvent { message } } } } }""",
+        run=run_id,
+    )["logsForRun"]["events"]
+    return [event["message"] for event in events]
+
+
+def staleness(ui: Graphql, partition: str) -> dict[str, tuple[str, set[tuple[str, str]]]]:
+    """Of each asset: what the badge of a partition says, and the category and asset of each cause."""
+    nodes = ui(
+        """query Q($partition: String!) { assetNodes { assetKey { path } staleStatus(partition: $partition)
+             staleCauses(partition: $partition) { category key { path } } } }""",
+        partition=partition,
+    )["assetNodes"]
+    return {
+        node["assetKey"]["path"][-1]: (
+            node["staleStatus"],
+            {(cause["category"], cause["key"]["path"][-1]) for cause in node["staleCauses"]},
+        )
+        for node in nodes
+    }

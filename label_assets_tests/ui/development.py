@@ -14,7 +14,12 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
+import pyarrow as pa
+import pytest
 
+from label_assets.settings import Settings, load_settings
+from label_assets.warehouse.client import Warehouse
+from label_assets_tests.assets.landing import contents
 from label_assets_tests.ui.dagster_graphql import Graphql, wait_for
 
 FIRST_MONTH = "2025-01"
@@ -65,6 +70,23 @@ class Development:
         assert self.process is not None
         self.process.send_signal(number)
         return self.process.wait(STOP_S)
+
+    @property
+    def settings(self) -> Settings:
+        """Those that its processes read from their environment."""
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in self.environment.items():
+                if name.startswith("LABEL_ASSETS_"):
+                    patch.setenv(name, value)
+            return load_settings()
+
+    def contents(self) -> dict[str, pa.Table]:
+        """All that its database holds."""
+        warehouse = Warehouse(self.settings)
+        try:
+            return contents(warehouse)
+        finally:
+            warehouse.close()
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
