@@ -130,7 +130,7 @@ def test_what_is_only_coarser_is_refused(tmp_path: Path) -> None:
 
 def test_nothing_declared_and_no_file(tmp_path: Path) -> None:
     source = _source(tmp_path, _csv(files="absent_*.csv"))
-    with pytest.raises(SourceEmptyError, match="absent_\\*.csv"):
+    with pytest.raises(SourceEmptyError, match=r"absent_\*\.csv"):
         _read(source)
     with pytest.raises(SourceEmptyError, match="declarations of EURUSD"):
         source.read("GBPUSD", "M15", 0, LATE, LATE)
