@@ -233,7 +233,14 @@ Declaration = Annotated[
 
 
 class _Sources(_Declared):
-    sources: tuple[Declaration, ...] = Field(min_length=1)
+    sources: tuple[Declaration, ...]
+
+    @field_validator("sources", mode="before")
+    @classmethod
+    def _any(cls, sources: object) -> object:
+        if not sources:  # a bound on the tuple would also count out the declarations that are wrong in themselves
+            raise ValueError("nothing is declared")
+        return sources
 
 
 def _known_columns(columns: _Columns) -> _Columns:
