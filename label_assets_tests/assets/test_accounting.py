@@ -104,7 +104,7 @@ def test_rows_in_are_kept_rejected_or_dropped(place: Place, months: tuple[str, .
     assert run["run_rows_dropped"] == 10
     assert run["run_source_rows"] == run["run_rows_kept"] + run["run_rows_rejected"] + run["run_rows_dropped"]
     assert run["run_rows_stored"] == run["run_rows_kept"] == sum(month["source_candles"] for month in told.values())
-    assert [month["rows_rejected"] for month in told.values()] == list(bad.values())
+    assert [told[month]["rows_rejected"] for month in months] == list(bad.values())
     found = evaluations(result)[ACCOUNT]
     assert found.passed
     assert found.metadata["rows_checked"].value == run["run_source_rows"]

@@ -356,8 +356,10 @@ def test_no_file_for_the_instrument_fails_and_says_where_and_what_is_there(make_
     assert succeeded(result) == set()
     message = failures(result)["raw_candles"]
     assert f"EURUSD M15 in folder {place.folder}" in message
-    assert "Found: files of EURUSD, GBPUSD." in message
+    assert "Found: only H1, which cannot be split into M15." in message
     assert "EURUSD_M15.parquet or EURUSD_M15_<anything>.parquet" in message
+    (place.folder / "EURUSD_H1.parquet").unlink()
+    assert "Found: files of GBPUSD." in failures(run_months(place.settings, JANUARY))["raw_candles"]
     for path in place.folder.iterdir():
         path.unlink()
     assert "Found: no candle files." in failures(run_months(place.settings, JANUARY, FEBRUARY))["raw_candles"]

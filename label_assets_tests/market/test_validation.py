@@ -6,13 +6,30 @@ import pytest
 from label_assets.kernels.arrays import Candles
 from label_assets.market import validation
 from label_assets.market.calendar import END_TS, FIRST_TS, SessionCalendar
-from label_assets.market.validation import REASONS, CandleColumns, reason_codes, reason_of, rejection_detail
+from label_assets.market.validation import (
+    REASONS,
+    CandleColumns,
+    reason_code,
+    reason_codes,
+    reason_of,
+    rejection_detail,
+)
 from label_assets_tests.market.times import utc
 
 CALENDAR = SessionCalendar("17:00 America/New_York")
 TS = int(utc("2024-01-02 22:00")[0])
 NOW = TS + 900
-GOOD = {"ts": TS, "stamp": True, "fraction": False, "open": 1.2, "high": 1.3, "low": 1.1, "close": 1.25, "volume": 3.0}
+GOOD = {
+    "ts": TS,
+    "stamp": True,
+    "fraction": False,
+    "open": 1.2,
+    "high": 1.3,
+    "low": 1.1,
+    "close": 1.25,
+    "volume": 3.0,
+    "fault": 0,
+}
 NAN, INF = float("nan"), float("inf")
 
 
@@ -66,6 +83,11 @@ def test_each_rule(row: dict[str, object], reason: str | None, detail: str) -> N
 def test_a_candle_that_closes_now_is_finished() -> None:
     assert _reason({}, now=TS + 900) == (None, "")
     assert _reason({}, now=TS + 899)[0] == "unfinished"
+
+
+def test_what_a_reader_found_wrong_comes_before_all_rules() -> None:
+    columns = _columns({"fault": reason_code("missing_hour"), "open": NAN})
+    assert reason_of(int(reason_codes(columns, "M15", CALENDAR, NOW)[0])) == "missing_hour"
 
 
 def test_alignment_follows_the_session() -> None:

@@ -35,7 +35,9 @@ def test_life_of_a_server(home: Path) -> None:
     assert password not in " ".join(psutil.Process(status.pid).cmdline())
     with pytest.raises(client.AuthenticationError):
         client.Redis.from_url(url.replace(password, "wrong")).ping()
-    psutil.Process(status.pid).kill()
+    process = psutil.Process(status.pid)
+    process.kill()
+    process.wait(10)  # until then it may still hold its port
     assert redis.ensure_running(home) == url  # same port, same password
     assert redis.stop(home) is True
     assert redis.stop(home) is False
