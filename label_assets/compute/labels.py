@@ -3,6 +3,8 @@
 Belongs here: the join. Does not belong here: values (`kernels`), what the columns are (`catalog.families`).
 """
 
+from collections.abc import Mapping
+
 import pyarrow as pa
 
 from label_assets.catalog.families import FAMILIES, LABELS
@@ -28,13 +30,35 @@ def label_rows(warehouse: Warehouse, scope: Scope, label_version: str, now_ts: i
         WarehouseError: if a family has other rows than path_windows, with what to materialize.
     """
     windows = warehouse.read(PATH_WINDOWS, scope)
+    families = {family.name: warehouse.read(family.table, scope) for family in FAMILIES}
+    return joined_rows(scope.instrument_id, windows, families, label_version, now_ts)
+
+
+def joined_rows(
+    instrument_id: str, windows: pa.Table, families: Mapping[str, pa.Table], label_version: str, now_ts: int
+) -> pa.Table:
+    """Rows of `labels` from path windows and the rows of every family with the same keys in the same order.
+
+    Args:
+        instrument_id: The instrument.
+        windows: Rows of `path_windows`, in the wire schema.
+        families: Rows of each family by its name, in the wire schema.
+        label_version: Version to write into each row.
+        now_ts: Time of writing [epoch s].
+
+    Returns:
+        Rows in the wire schema, in the order of the windows.
+
+    Raises:
+        WarehouseError: as `label_rows`.
+    """
     columns = {name: windows[name] for name in PATH_WINDOWS.names}
     keys = windows.select(PATH_WINDOWS.key_names)
     for family in FAMILIES:
-        rows = warehouse.read(family.table, scope)
+        rows = families[family.name]
         if not rows.select(family.table.key_names).equals(keys):
             raise WarehouseError(
-                asked=f"labels of {scope.instrument_id}, one row for each of {windows.num_rows} path windows",
+                asked=f"labels of {instrument_id}, one row for each of {windows.num_rows} path windows",
                 found=f"{rows.num_rows} rows of {family.name}, or other keys",
                 allowed="the same keys in path_windows and in every family",
                 action=f"materialize path_windows and {family.name} for these partitions, then labels again",

@@ -120,19 +120,38 @@ def owned_levels(
     Returns:
         Both tables with their scopes.
     """
-    start_ts, end_ts = time_range
     around = reach.level_reach(settings, granularity_name)
-    before_confirmation = around.back - settings.labels.granularity(granularity_name).level_lifetime
     rows = warehouse.query(
         "read_candles_around",
         instrument=instrument_id,
         granularity=granularity_name,
-        start=start_ts,
-        end=end_ts,
+        start=time_range[0],
+        end=time_range[1],
         before=around.back + 1,  # the candle that closes at the start has its events in the range
         after=around.forward,
     )
-    candles = candles_from_rows(rows)
+    return owned_levels_of(candles_from_rows(rows), settings, instrument_id, granularity_name, time_range)
+
+
+def owned_levels_of(
+    candles: Candles, settings: Settings, instrument_id: str, granularity_name: str, time_range: tuple[int, int]
+) -> list[OwnedTable]:
+    """Rows of `owned_levels` from candles at hand.
+
+    Args:
+        candles: Candles of the granularity: those that open in the range, one more than `level_reach` before and as
+            many as it says after it, or all there are.
+        settings: The settings.
+        instrument_id: The instrument.
+        granularity_name: A labelled granularity.
+        time_range: Start and end [epoch s], end not included.
+
+    Returns:
+        Both tables with their scopes.
+    """
+    start_ts, end_ts = time_range
+    around = reach.level_reach(settings, granularity_name)
+    before_confirmation = around.back - settings.labels.granularity(granularity_name).level_lifetime
     atr = average_true_range(candles, settings.labels.atr_period)
     history = level_history(candles, atr, settings.labels, granularity_name)
     older = int(np.searchsorted(candles.ts, start_ts))

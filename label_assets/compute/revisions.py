@@ -205,6 +205,18 @@ def read_affected_months(
         instrument_id: The instrument.
         changed: Open times of the first and the last such base candle [epoch s].
     """
+    opens = read_opens_around(warehouse, settings, calendar, instrument_id, changed)
+    return reach.affected_months(settings, calendar, opens, *changed)
+
+
+def read_opens_around(
+    warehouse: Warehouse,
+    settings: Settings,
+    calendar: SessionCalendar,
+    instrument_id: str,
+    changed: tuple[int, int],
+) -> dict[str, IntArray]:
+    """Open times of stored candles as `reach.affected_opens` needs them; arguments as `read_affected_months`."""
     stamps = np.array(changed)
     opens = {}
     for name in (settings.base_granularity, *settings.granularities):
@@ -221,4 +233,4 @@ def read_affected_months(
             after=around.back + 1 + is_base,
         )
         opens[name] = rows["ts"].to_numpy().astype(np.int64)
-    return reach.affected_months(settings, calendar, opens, *changed)
+    return opens

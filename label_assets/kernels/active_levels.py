@@ -102,6 +102,7 @@ def considered_levels(
     levels: Levels,
     intervals: LevelIntervals,
     consideration: Consideration = Consideration(),  # noqa: B008 - immutable
+    first_entry: int = 0,
 ) -> ConsideredLevels:
     """Choose the levels of every entry.
 
@@ -116,6 +117,7 @@ def considered_levels(
         levels: Levels found on those candles.
         intervals: Their intervals.
         consideration: Settings.
+        first_entry: Entries before this one are not asked for: none of their levels is considered, none is nearest.
 
     Returns:
         Considered levels of n entries.
@@ -146,7 +148,7 @@ def considered_levels(
         candles.ts[levels.pivot],
     )
     normal = Consideration(float(consideration.reach_atr), float(consideration.merge_atr), int(consideration.most))
-    considered: ConsideredLevels = _kernel(windows, levels, intervals, sweep, normal)
+    considered: ConsideredLevels = _kernel(windows, levels, intervals, sweep, normal, int(first_entry))
     return considered
 
 
@@ -191,7 +193,12 @@ def _require_index(name: str, index: IntColumn, length: int) -> None:
 
 @njit(cache=True, nogil=True)
 def _kernel(
-    windows: Windows, levels: Levels, intervals: LevelIntervals, sweep: _Sweep, consideration: Consideration
+    windows: Windows,
+    levels: Levels,
+    intervals: LevelIntervals,
+    sweep: _Sweep,
+    consideration: Consideration,
+    first_entry: int,
 ) -> ConsideredLevels:
     count, stretches = len(windows.entry_ts), len(intervals.level)
     offsets = np.zeros(count + 1, np.int64)
@@ -210,6 +217,8 @@ def _kernel(
         while end < stretches and sweep.valid_to[sweep.by_end[end]] <= entry_ts:
             size = _remove(active, size, levels.price, intervals, sweep.by_end[end])
             end += 1
+        if i < first_entry:
+            continue
         above = _first_above(active.price[:size], price)
         if size > 0:
             nearest = _nearest(active.price[:size], above, price)

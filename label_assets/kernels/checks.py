@@ -35,7 +35,8 @@ def checked_array(name: str, array: NDArray[Any], dtype: str, length: int) -> ND
         raise ValueError(
             f"{name} is {array.dtype} of shape {array.shape}; it must be {dtype} of shape ({length},), an element a row"
         )
-    return np.require(array, requirements=["C", "W", "A"])
+    # np.require takes 3 µs even where there is nothing to do: a quarter of the time of a short slice's labels.
+    return array if array.flags.carray else np.require(array, requirements=["C", "W", "A"])
 
 
 def checked_candles(name: str, candles: Candles) -> Candles:

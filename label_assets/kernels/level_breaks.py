@@ -189,8 +189,23 @@ def level_breaks(
         *(checked_array(f"touches.{name}", column, "int32", count) for name, column in touches._asdict().items())
     )
     labels: LevelBreaks = _kernel(path, windows, path_start(path, windows), levels, considered, touched)
-    labels.event_burst[:] = _burst(labels.event_count, int(burst.horizon), int(burst.sample), int(burst.minimum))
+    labels.event_burst[:] = event_bursts(labels.event_count, burst)
     return labels
+
+
+def event_bursts(event_count: IntColumn, burst: BurstParameters) -> IntColumn:
+    """Compute label 24's event_burst from event_count alone; see `level_breaks`.
+
+    Args:
+        event_count: Of n windows, NULL where the window is not complete or has no ATR.
+        burst: Settings.
+
+    Returns:
+        n elements; right for those with horizon + sample windows before them, or with all there are.
+    """
+    event_count = checked_array("event_count", event_count, "int32", len(event_count))
+    bursts: IntColumn = _burst(event_count, int(burst.horizon), int(burst.sample), int(burst.minimum))
+    return bursts
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
