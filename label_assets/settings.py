@@ -37,7 +37,7 @@ from label_assets.catalog.instruments import DEFAULT_INSTRUMENTS, Instrument
 from label_assets.errors import CatalogError, SettingsError
 
 SETTINGS_FILE = "label_assets.toml"
-SECTIONS_OF_SECRETS = {"alerts"}
+SECTIONS_OF_SECRETS = {"alerts", "live"}
 """What is found there is not repeated in messages: even a misspelled name may have the webhook as its value."""
 
 
@@ -206,6 +206,70 @@ class AlertSettings(BaseModel):
         return url
 
 
+class LiveSettings(BaseModel):
+    """The live engine: candles from Redis streams, labels in milliseconds.
+
+    Attributes:
+        queue_url: Redis of the candle streams, `redis://…`. It must not evict and should write to disk. Unset means
+            `redis_url`, or an embedded server of its own where that is unset too.
+        prefix: What keys of streams and channels begin with; one deployment has one.
+        flush_s: Longest wait until what was computed goes to ClickHouse [s].
+        lease_s: A worker that has not been heard of for so long loses its instruments to the others [s].
+        read_count: Entries read at once.
+        most_unstored: With so many candles that ClickHouse has not taken yet a worker reads no more: they wait in Redis.
+        clock_tolerance_s: A candle that closes up to so far in the future is taken for finished: clocks differ [s].
+        retention_s: Entries are trimmed from the streams when they were stored and are older than this [s].
+        statistics_s: Shortest pause between two updates of the statistics of changed days [s].
+        recheck_s: Pause between looks for raw candles that somebody else wrote [s].
+        metrics_port: Port of `/metrics` of the first worker on 127.0.0.1, the next has the next; 0 means none.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    queue_url: SecretStr | None = None
+    prefix: str = Field(default="label_assets", pattern=r"^[A-Za-z0-9_.:-]{1,64}$")
+    flush_s: float = Field(default=0.5, gt=0, le=1)
+    lease_s: float = Field(default=5.0, ge=0.5, le=300)
+    read_count: int = Field(default=256, ge=1, le=100_000)
+    most_unstored: int = Field(default=50_000, ge=1)
+    clock_tolerance_s: int = Field(default=2, ge=0, le=60)
+    retention_s: int = Field(default=3600, ge=0)
+    statistics_s: float = Field(default=30.0, ge=0)
+    recheck_s: float = Field(default=5.0, gt=0)
+    metrics_port: int = Field(default=0, ge=0, le=65_000)
+
+
+class SlaSettings(BaseModel):
+    """What the service promises; `label-assets monitor` watches it.
+
+    Attributes:
+        latency_ms: Longest 99th percentile of a request, and of a live candle until its labels are readable [ms].
+        labels_per_minute: Fewest label rows that a minute of computing makes [rows/min].
+        hit_rate: Smallest share of reads that the hot cache answers [1].
+        error_rate: Largest share of requests that fail by our fault [1].
+        memory_bytes: Most memory of one process [bytes].
+        interval_s: Pause between two evaluations [s].
+        least_events: With fewer requests, reads or candles in an interval nothing is said of them.
+        targets: Addresses of `/metrics` that are watched, with commas between them.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    latency_ms: float = Field(default=100.0, gt=0)
+    labels_per_minute: float = Field(default=1_000_000.0, gt=0)
+    hit_rate: float = Field(default=0.95, ge=0, le=1)
+    error_rate: float = Field(default=0.01, ge=0, le=1)
+    memory_bytes: int = Field(default=2 * 10**9, gt=0)
+    interval_s: float = Field(default=15.0, gt=0)
+    least_events: int = Field(default=20, ge=1)
+    targets: Annotated[tuple[Annotated[str, Field(pattern=r"^https?://\S+$")], ...], NoDecode] = ()
+
+    @field_validator("targets", mode="before")
+    @classmethod
+    def _split_targets(cls, value: Any) -> Any:
+        return _names(value)
+
+
 def _names(value: Any) -> Any:
     return [part.strip() for part in value.split(",") if part.strip()] if isinstance(value, str) else value
 
@@ -238,6 +302,8 @@ class Settings(BaseSettings):
             [h]; 0 means never. Markets are closed for 49 hours a week.
         owners: Teams that own the assets, as `team:name`; shown in the UI.
         alerts: Who is told of failures.
+        live: The live engine.
+        sla: What the service promises.
         labels: Numbers inside the definitions.
     """
 
@@ -272,6 +338,8 @@ class Settings(BaseSettings):
     overdue_hours: int = Field(default=96, ge=0)
     owners: Annotated[tuple[Annotated[str, Field(pattern=r"^team:[A-Za-z0-9_.-]+$")], ...], NoDecode] = ()
     alerts: AlertSettings = AlertSettings()
+    live: LiveSettings = LiveSettings()
+    sla: SlaSettings = SlaSettings()
     labels: LabelSettings = LabelSettings()
 
     @classmethod
