@@ -21,6 +21,7 @@ from dagster._core.utils import make_new_run_id
 
 from label_assets.assets.partitions import RANGE_END_TAG, RANGE_START_TAG, month_runs
 from label_assets.catalog.families import FAMILIES
+from label_assets.storage import close_connections, keep_connections
 
 ASSETS = frozenset(
     dg.AssetKey(name)
@@ -34,7 +35,27 @@ ASSETS = frozenset(
 
 
 class LabelAssetsInstance(dg.DagsterInstance):
-    """Dagster's own, but for how a backfill begins."""
+    """Dagster's own, but for how a backfill begins, and that it keeps its connections."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        """Take what Dagster gives."""
+        super().__init__(*arguments, **named)
+        keep_connections(self._storages)
+
+    @property
+    def _storages(self) -> tuple[Any, ...]:
+        return self._run_storage, self._event_storage, self._schedule_storage
+
+    def optimize_for_webserver(self, statement_timeout: int, pool_recycle: int, max_overflow: int) -> None:
+        """Bound statements as the web server asks [ms, s, connections]."""
+        keep_connections(
+            self._storages, statement_timeout_ms=statement_timeout, recycle_s=pool_recycle, more=max_overflow
+        )
+
+    def dispose(self) -> None:
+        """Give everything back."""
+        super().dispose()
+        close_connections(self._storages)
 
     @classmethod
     def config_schema(cls) -> Mapping[str, Any]:
