@@ -1,0 +1,215 @@
+"""The newest candles of one instrument in memory, of the base and of every coarser granularity.
+
+Belongs here: appending, resampling at the end, what is kept. Does not belong here: reading the warehouse (`live.warm`),
+labels (`live.newest`).
+"""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from label_assets.catalog.granularities import granularity
+from label_assets.compute import reach
+from label_assets.compute.inputs import MarketSlice
+from label_assets.kernels.arrays import Candles
+from label_assets.market.calendar import SessionCalendar
+from label_assets.market.resampling import resample
+from label_assets.settings import Settings
+
+MOST_ADDED = 512
+"""New candles of a granularity for which the tail holds the look-back; what adds more at once is read anew."""
+
+_WEEK_S = 7 * 86_400
+
+
+class Need(NamedTuple):
+    """Candles that a tail must hold of one granularity, unless it holds the whole history.
+
+    Attributes:
+        candles: Number of newest candles.
+        path_of: The labelled granularity whose path bars these are; "" for none.
+    """
+
+    candles: int
+    path_of: str
+
+
+def needs(settings: Settings) -> dict[str, Need]:
+    """What a tail must hold, by granularity of the ladder, finest first."""
+    labelled = {name: reach.slice_reach(settings, name) for name in settings.granularities}
+    path_of = {granularity(name).path: name for name in settings.granularities}
+    return {
+        name: Need(
+            labelled[name].back + labelled[name].forward + MOST_ADDED if name in labelled else 0, path_of.get(name, "")
+        )
+        for name in settings.ladder
+    }
+
+
+class GrowingCandles:
+    """Candles to which one is added at the end now and then.
+
+    A view that was handed out never changes: what follows lies behind its end, and old candles go by copying the rest.
+    """
+
+    def __init__(self, candles: Candles) -> None:
+        """Copy the candles."""
+        self._count = len(candles.ts)
+        self._arrays = _with_room(candles, self._count)
+
+    @property
+    def view(self) -> Candles:
+        """All candles."""
+        return Candles._make(column[: self._count] for column in self._arrays)
+
+    def newest(self, count: int) -> Candles:
+        """At most `count` of them, the newest."""
+        return Candles._make(column[max(0, self._count - count) : self._count] for column in self._arrays)
+
+    def append(self, more: Candles) -> None:
+        """Add candles that are later than all others."""
+        end = self._count + len(more.ts)
+        if end > len(self._arrays.ts):
+            self._arrays = _with_room(self.view, end + 64)
+        for column, values in zip(self._arrays, more, strict=True):
+            column[self._count : end] = values
+        self._count = end
+
+    def keep(self, first: int) -> None:
+        """Forget the candles before an index."""
+        rest = Candles._make(column[first:] for column in self.view)
+        self._count = len(rest.ts)
+        self._arrays = _with_room(rest, self._count)
+
+    def __len__(self) -> int:
+        """Number of candles."""
+        return self._count
+
+
+class Tail:
+    """The newest candles of one instrument. Appended to by one thread; `slice` and views may be used by others."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        calendar: SessionCalendar,
+        instrument_id: str,
+        rungs: Mapping[str, Candles],
+        *,
+        is_whole: bool,
+    ) -> None:
+        """Begin with candles.
+
+        Args:
+            settings: The settings.
+            calendar: Trading session.
+            instrument_id: The instrument.
+            rungs: Candles by granularity of the ladder; none of them lacks its first base candles.
+            is_whole: They are all that there are.
+        """
+        self.settings = settings
+        self.instrument_id = instrument_id
+        self.is_whole = is_whole
+        self._calendar = calendar
+        self._needs = needs(settings)
+        self.rungs = {name: GrowingCandles(rungs[name]) for name in settings.ladder}
+        self._base = self.rungs[settings.base_granularity]
+        self._bucket_end: dict[str, int] = {}
+        for name in settings.ladder[1:]:
+            self._note_bucket(name)
+
+    @property
+    def last_ts(self) -> int:
+        """Open time of the newest base candle [epoch s]; −1 where there is none."""
+        return int(self._base.view.ts[-1]) if len(self._base) else -1
+
+    def _note_bucket(self, name: str) -> None:
+        """Note when the bucket of the newest base candle ends; 0 where there is none."""
+        last = self.last_ts
+        self._bucket_end[name] = int(self._calendar.bucket_close(np.array([last]), name)[0]) if last >= 0 else 0
+
+    def append(self, candle: Candles) -> dict[str, int]:
+        """Add one base candle that is later than all others, and every coarser one that exists now.
+
+        Args:
+            candle: One element.
+
+        Returns:
+            Number of new candles by granularity, the base not included; only those that have any.
+        """
+        self._base.append(candle)
+        ts, close_ts = int(candle.ts[0]), int(candle.close_ts[0])
+        added = {}
+        for name, bucket_end in list(self._bucket_end.items()):
+            if ts < bucket_end and close_ts < bucket_end:
+                continue
+            if ts >= bucket_end:
+                rung = self.rungs[name]
+                is_done = len(rung) > 0 and int(rung.newest(1).close_ts[0]) >= bucket_end
+                self._note_bucket(name)
+                if is_done and close_ts < self._bucket_end[name]:
+                    continue
+            count = self._resample(name)
+            if count:
+                added[name] = count
+        return added
+
+    def _resample(self, name: str) -> int:
+        """Append the candles that exist since the newest base candle; return their number."""
+        rung, base = self.rungs[name], self._base.view
+        after_ts = int(rung.view.close_ts[-1]) if len(rung) else 0
+        first = int(np.searchsorted(base.ts, after_ts))
+        new = resample(Candles._make(column[first:] for column in base), name, self._calendar)
+        if len(new.ts):
+            rung.append(new)
+        return len(new.ts)
+
+    def trim(self) -> None:
+        """Forget what is needed no more, once that is as much as is needed."""
+        for name in reversed(self.settings.ladder):
+            rung, need = self.rungs[name], self._needs[name]
+            first = len(rung) - need.candles
+            if need.path_of and len(self.rungs[need.path_of]):
+                first = min(first, int(np.searchsorted(rung.view.ts, self.rungs[need.path_of].view.close_ts[0])))
+            if name == self.settings.base_granularity and len(rung):
+                # Of the coarsest bucket that is not over every base candle is there.
+                first = min(first, int(np.searchsorted(rung.view.ts, self.last_ts - 2 * _WEEK_S)))
+            if first > max(1024, len(rung) // 2):
+                rung.keep(first)
+                self.is_whole = False
+
+    def slice(self, instrument_id: str, granularity_name: str, start_ts: int, end_ts: int) -> MarketSlice | None:
+        """As `MarketReader.slice`; None where the tail does not reach back far enough."""
+        view = self.rungs[granularity_name].view
+        around = reach.slice_reach(self.settings, granularity_name)
+        first = int(np.searchsorted(view.ts, start_ts)) - around.back
+        end = int(np.searchsorted(view.ts, end_ts)) + around.forward
+        if first < 0 and not self.is_whole:
+            return None
+        candles = Candles._make(column[max(first, 0) : end] for column in view)
+        return MarketSlice(
+            instrument_id, granularity_name, start_ts, end_ts, candles, self.path(granularity_name, candles)
+        )
+
+    def path(self, granularity_name: str, candles: Candles) -> Candles:
+        """Path bars from the first to the last of some candles of a granularity."""
+        bars = self.rungs[str(granularity(granularity_name).path)].view
+        first_ts, end_ts = (int(candles.close_ts[0]), int(candles.close_ts[-1])) if len(candles.ts) else (0, 0)
+        first, end = np.searchsorted(bars.ts, (first_ts, end_ts))
+        return Candles._make(column[first:end] for column in bars)
+
+    def base_between(self, start_ts: int, end_ts: int) -> Candles:
+        """Base candles that open in [start, end)."""
+        return between(self._base.view, start_ts, end_ts)
+
+
+def between(candles: Candles, start_ts: int, end_ts: int) -> Candles:
+    """Candles that open in [start, end)."""
+    first, end = np.searchsorted(candles.ts, (start_ts, end_ts))
+    return Candles._make(column[first:end] for column in candles)
+
+
+def _with_room(candles: Candles, room: int) -> Candles:
+    """A copy with so many elements after its end that nobody has written yet."""
+    return Candles._make(np.concatenate([column, np.empty(room, column.dtype)]) for column in candles)
