@@ -124,6 +124,19 @@ def schema_migrate() -> None:
 
 
 @app.command()
+def ddl(
+    cluster: Annotated[
+        str | None, typer.Option(help="ClickHouse cluster, as in <remote_servers>; default: one server.")
+    ] = None,
+) -> None:
+    """Print the statements that make the database: replicated and spread over shards where a cluster is named."""
+    from label_assets.warehouse.cluster import create_statements
+
+    for statement in create_statements(cluster or "", load_settings().database):
+        typer.echo(f"{statement};\n")
+
+
+@app.command()
 def materialize(
     first_month: Annotated[str, typer.Option("--from", help="First month, YYYY-MM.")],
     last_month: Annotated[str, typer.Option("--to", help="Last month, YYYY-MM, included.")],

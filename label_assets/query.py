@@ -8,7 +8,7 @@ from clickhouse_connect.driver.exceptions import ClickHouseError
 from label_assets.catalog.index import TABLES
 from label_assets.errors import WarehouseError
 from label_assets.settings import Settings
-from label_assets.warehouse import schema
+from label_assets.warehouse import migration
 from label_assets.warehouse.client import Warehouse, address, connect, server_message
 
 FORMATS = {"table": "PrettyCompactMonoBlock", "csv": "CSVWithNames", "json": "JSONEachRow"}
@@ -53,7 +53,7 @@ def planned_statements(settings: Settings) -> str:
     """Statements that would bring the database to the catalogue, and what cannot be mended that way."""
     client = connect(address(settings), settings.database)
     try:
-        plan = schema.plan_migration(client)
+        plan = migration.plan_migration(client)
     finally:
         client.close()
     lines = [f"{sql};\n" for sql in plan.statements] + [f"-- refused: {line}" for line in plan.refused]

@@ -16,7 +16,7 @@ import pyarrow as pa
 from label_assets.catalog.columns import Column, ColumnType, Table
 from label_assets.errors import WarehouseError, WarehouseUnavailableError
 from label_assets.settings import Settings
-from label_assets.warehouse import schema
+from label_assets.warehouse import migration
 from label_assets.warehouse.statements import statement
 from label_assets.warehouse.upsert import Scope, UpsertResult, upsert
 
@@ -33,6 +33,7 @@ CLIENT_SETTINGS = {
     "min_insert_block_size_bytes": 0,
     "input_format_parallel_parsing": 0,
     "max_insert_threads": 1,
+    "distributed_foreground_insert": 1,  # on a cluster: acknowledged means stored in the shard, not queued before it
     "output_format_arrow_string_as_string": 1,
     "output_format_arrow_low_cardinality_as_dictionary": 0,
 }
@@ -65,7 +66,7 @@ def shown(url: str) -> str:
 
 
 def connect(url: str, database: str) -> "Client":
-    """Open a client; creates the database if it does not exist.
+    """Open a client; creates the database if it does not exist or is not to be seen.
 
     Args:
         url: `http(s)://user:password@host:port`.
@@ -90,7 +91,8 @@ def connect(url: str, database: str) -> "Client":
             compress=parts.hostname not in {"127.0.0.1", "localhost", "::1"},
             client_name="label_assets",
         )
-        client.command(f"CREATE DATABASE IF NOT EXISTS `{database}` ENGINE = Atomic")
+        if not client.command("EXISTS DATABASE {name:Identifier}", parameters={"name": database}):
+            client.command(f"CREATE DATABASE IF NOT EXISTS `{database}` ENGINE = Atomic")  # a reader may not
     except (ClickHouseError, OSError) as error:
         raise WarehouseUnavailableError(
             asked=f"ClickHouse at {shown(url)}, database {database!r}",
@@ -140,7 +142,7 @@ class Warehouse:
         with self._lock:
             if self._client is None:
                 client = connect(address(self.settings), self.settings.database)
-                schema.migrate(client)
+                migration.migrate(client)
                 self._client = client
             return self._client
 

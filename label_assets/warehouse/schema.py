@@ -1,19 +1,10 @@
-"""DDL from the catalogue, and forward migration of a database that exists.
+"""DDL from the catalogue.
 
-Belongs here: statements that create or extend tables and views. Does not belong here: reading and writing rows
-(`warehouse.upsert`, `warehouse.reading`), what the columns are (`catalog`).
+Belongs here: the text of tables and views on one server. Does not belong here: a cluster's (`warehouse.cluster`), what
+a database that exists lacks (`warehouse.migration`), what the columns are (`catalog`).
 """
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
 from label_assets.catalog.columns import Column, ColumnType, Table
-from label_assets.catalog.index import TABLES
-from label_assets.errors import MigrationRefusedError
-from label_assets.warehouse.statements import statement
-
-if TYPE_CHECKING:
-    from clickhouse_connect.driver.client import Client
 
 STORAGE_SUFFIX = "_storage"
 
@@ -65,31 +56,51 @@ def column_comment(column: Column) -> str:
     )
 
 
-def _column_clause(column: Column) -> str:
-    codec = f" CODEC({column.type.codec})" if column.type.codec else ""
+def column_clause(column: Column, codecs: bool = True) -> str:
+    """A column as CREATE TABLE and ADD COLUMN have it; tables that hold no rows take no codecs."""
+    codec = f" CODEC({column.type.codec})" if column.type.codec and codecs else ""
     return f"`{column.name}` {column_type(column)} COMMENT {quoted(column_comment(column))}{codec}"
 
 
-def create_storage(table: Table) -> str:
-    """Statement that creates the storage table.
+def column_clauses(table: Table, codecs: bool = True) -> str:
+    """Every column of a storage table, bookkeeping included, as CREATE TABLE has them."""
+    lines = [column_clause(column, codecs) for column in table.all_columns]
+    lines += [
+        f"`{name}` {kind} COMMENT {quoted(text)}" + (f" CODEC({codec})" if codecs else "")
+        for name, kind, codec, text in BOOKKEEPING
+    ]
+    return "\n(\n    " + ",\n    ".join(lines) + "\n)\n"
+
+
+def storage_order(table: Table) -> str:
+    """How a storage table is cut and sorted.
 
     Partitions are years, so that an upsert of a month is one part and twenty years are twenty partitions.
     """
-    lines = [_column_clause(column) for column in table.all_columns]
-    lines += [f"`{name}` {kind} COMMENT {quoted(text)} CODEC({codec})" for name, kind, codec, text in BOOKKEEPING]
+    return f"PARTITION BY toYear(ts)\nORDER BY ({', '.join(table.key_names)})"
+
+
+def storage_comment(table: Table) -> str:
+    """Comment of a storage table."""
+    return quoted(f"{table.sentence} Every version written; read the view `{table.name}`.")
+
+
+def create_storage(table: Table) -> str:
+    """Statement that creates the storage table."""
     return (
-        f"CREATE TABLE IF NOT EXISTS `{storage_name(table)}`\n(\n    "
-        + ",\n    ".join(lines)
-        + "\n)\nENGINE = ReplacingMergeTree(version, is_deleted)\nPARTITION BY toYear(ts)\nORDER BY ("
-        + ", ".join(table.key_names)
-        + f")\nCOMMENT {quoted(table.sentence + ' Every version written; read the view `' + table.name + '`.')}"
+        f"CREATE TABLE IF NOT EXISTS `{storage_name(table)}`{column_clauses(table)}"
+        f"ENGINE = ReplacingMergeTree(version, is_deleted)\n{storage_order(table)}\nCOMMENT {storage_comment(table)}"
     )
 
 
-def create_view(table: Table) -> str:
+def create_view(table: Table, place: str = "") -> str:
     """Statement that creates the view of the plain name: newest version of each row, bookkeeping dropped.
 
     A key never changes its year, so FINAL need not merge across partitions.
+
+    Args:
+        table: The table.
+        place: What follows the view's name: ` ON CLUSTER …`, or nothing.
     """
     declared = ",\n    ".join(
         f"`{column.name}` {column_type(column)} COMMENT {quoted(column_comment(column))}"
@@ -97,115 +108,8 @@ def create_view(table: Table) -> str:
     )
     columns = ", ".join(f"`{name}`" for name in table.names)
     return (
-        f"CREATE OR REPLACE VIEW `{table.name}`\n(\n    {declared}\n)\nAS SELECT {columns}\n"
+        f"CREATE OR REPLACE VIEW `{table.name}`{place}\n(\n    {declared}\n)\nAS SELECT {columns}\n"
         f"FROM `{storage_name(table)}` FINAL\n"
         "SETTINGS do_not_merge_across_partitions_select_final = 1\n"
         f"COMMENT {quoted(table.sentence)}"
     )
-
-
-@dataclass(frozen=True)
-class MigrationPlan:
-    """What it takes to bring a database to the catalogue.
-
-    Attributes:
-        statements: Statements that only add; run in this order.
-        refused: Differences that no added column mends, one line each.
-    """
-
-    statements: tuple[str, ...]
-    refused: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _StoredColumn:
-    name: str
-    type: str
-    comment: str
-    codec: str
-
-
-def _stored_columns(client: "Client") -> dict[str, list[_StoredColumn]]:
-    rows = client.query(statement("read_stored_columns")).result_rows
-    stored: dict[str, list[_StoredColumn]] = {}
-    for table, name, kind, comment, codec in rows:
-        stored.setdefault(table, []).append(_StoredColumn(name, kind, comment, codec))
-    return stored
-
-
-def _column_differences(table: Table, stored: list[_StoredColumn]) -> tuple[list[str], list[str]]:
-    storage = storage_name(table)
-    found = {column.name: column for column in stored}
-    statements, refused = [], []
-    previous = ""
-    for column in table.all_columns:
-        wanted = column_type(column)
-        if column.name not in found:
-            if column.nullable:
-                statements.append(
-                    f"ALTER TABLE `{storage}` ADD COLUMN IF NOT EXISTS {_column_clause(column)} AFTER `{previous}`"
-                )
-            else:
-                refused.append(f"{table.name}.{column.name}: missing, and stored rows could not have NULL in it")
-        elif found[column.name].type != wanted:
-            refused.append(f"{table.name}.{column.name}: stored as {found[column.name].type}, wanted {wanted}")
-        elif found[column.name].comment != column_comment(column):
-            comment = quoted(column_comment(column))
-            statements.append(f"ALTER TABLE `{storage}` COMMENT COLUMN `{column.name}` {comment}")
-        previous = column.name
-    known = {*table.names, *(name for name, *_ in BOOKKEEPING)}
-    refused += [f"{table.name}.{name}: stored, but not in the catalogue" for name in found if name not in known]
-    refused += [f"{table.name}.{name}: missing bookkeeping" for name, *_ in BOOKKEEPING if name not in found]
-    return statements, refused
-
-
-def plan_migration(client: "Client", tables: tuple[Table, ...] = TABLES) -> MigrationPlan:
-    """Compare the client's database with the catalogue.
-
-    Args:
-        client: Connected to the database.
-        tables: Tables wanted.
-
-    Returns:
-        The plan; no statements and nothing refused where the database is up to date.
-    """
-    stored = _stored_columns(client)
-    keys = {str(name): str(key) for name, key in client.query(statement("read_sorting_keys")).result_rows}
-    statements: list[str] = []
-    refused: list[str] = []
-    for table in tables:
-        storage = storage_name(table)
-        if storage not in stored:
-            statements.append(create_storage(table))
-        else:
-            added, differences = _column_differences(table, stored[storage])
-            statements += added
-            refused += differences
-            if keys.get(storage, "") != ", ".join(table.key_names):
-                refused.append(f"{table.name}: sorted by ({keys.get(storage)}), wanted {table.key_names}")
-        shown = [(column.name, column.comment) for column in stored.get(table.name, [])]
-        if shown != [(column.name, column_comment(column)) for column in table.all_columns]:
-            statements.append(create_view(table))
-    return MigrationPlan(tuple(statements), tuple(refused))
-
-
-def migrate(client: "Client", tables: tuple[Table, ...] = TABLES) -> MigrationPlan:
-    """Create what is missing and add columns; refuse everything else before anything is changed.
-
-    Returns:
-        The plan that was run.
-
-    Raises:
-        MigrationRefusedError: where a stored column or key differs; nothing was changed.
-    """
-    plan = plan_migration(client, tables)
-    if plan.refused:
-        raise MigrationRefusedError(
-            asked=f"the schema of the catalogue in database {client.database!r}",
-            found="differences that would lose or reinterpret stored rows:\n  " + "\n  ".join(plan.refused),
-            allowed="new tables, new nullable columns, changed comments",
-            action="set another `database`, or copy the rows by hand; nothing was changed",
-        )
-    for sql in plan.statements:
-        client.command(sql)
-    return plan

@@ -9,7 +9,7 @@ from label_assets.catalog.index import TABLES
 from label_assets.catalog.tables import CANDLES
 from label_assets.errors import MigrationRefusedError, WarehouseUnavailableError
 from label_assets.settings import load_settings
-from label_assets.warehouse import schema
+from label_assets.warehouse import migration
 from label_assets.warehouse.client import Warehouse, connect
 
 
@@ -18,7 +18,7 @@ def with_column(table: Table, column: Column) -> Table:
 
 
 def test_schema_is_made_once(warehouse: Warehouse) -> None:
-    assert schema.plan_migration(warehouse.client) == schema.MigrationPlan((), ())
+    assert migration.plan_migration(warehouse.client) == migration.MigrationPlan((), ())
 
 
 def test_tables_are_typed_sorted_commented(warehouse: Warehouse) -> None:
@@ -52,17 +52,17 @@ def test_an_added_column_reaches_table_and_view(warehouse: Warehouse) -> None:
     warehouse.client.command(
         "INSERT INTO candles_storage (instrument_id, granularity, ts, close_ts, version) VALUES ('A', 'H1', 0, 1, 1)"
     )
-    plan = schema.migrate(warehouse.client, tables)
+    plan = migration.migrate(warehouse.client, tables)
     assert len(plan.statements) == 2
     assert warehouse.client.query("SELECT instrument_id, spread FROM candles").result_rows == [("A", None)]
-    assert schema.plan_migration(warehouse.client, tables) == schema.MigrationPlan((), ())
+    assert migration.plan_migration(warehouse.client, tables) == migration.MigrationPlan((), ())
 
 
 def test_a_changed_comment_is_followed(warehouse: Warehouse) -> None:
     changed = dataclasses.replace(
         CANDLES, columns=(dataclasses.replace(CANDLES.columns[0], sentence="It's \\ other."), *CANDLES.columns[1:])
     )
-    schema.migrate(warehouse.client, (changed,))
+    migration.migrate(warehouse.client, (changed,))
     answer = warehouse.client.query(
         "SELECT comment FROM system.columns WHERE database = currentDatabase() AND table = 'candles_storage' "
         "AND name = 'close_ts'"
@@ -96,7 +96,7 @@ def test_other_changes_are_refused_and_nothing_is_touched(warehouse: Warehouse, 
     before = warehouse.client.command("SHOW CREATE TABLE candles_storage")
     another = dataclasses.replace(CANDLES, name="new_table")
     with pytest.raises(MigrationRefusedError, match="would lose") as refusal:
-        schema.migrate(warehouse.client, (another, changed))
+        migration.migrate(warehouse.client, (another, changed))
     assert said in refusal.value.found
     assert warehouse.client.command("SHOW CREATE TABLE candles_storage") == before
     assert warehouse.client.command("EXISTS TABLE new_table_storage") == 0

@@ -1,4 +1,4 @@
-SELECT table, name, type, comment, compression_codec
+SELECT table, name, type, comment
 FROM system.columns
 WHERE database = currentDatabase()
 ORDER BY table, position
