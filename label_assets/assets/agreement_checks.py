@@ -4,16 +4,15 @@ Belongs here: what makes them fail and what they show. Does not belong here: rul
 (`warehouse.agreement`).
 """
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import dagster as dg
 
-from label_assets.assets.findings import checked, placed
-from label_assets.assets.partitions import MonthRun, month_runs, partition_key
+from label_assets.assets.findings import Findings, placed, result
+from label_assets.assets.partitions import month_runs, partition_key
 from label_assets.settings import Settings
-from label_assets.warehouse.agreement import Disagreements, OverdueRows, count_disagreements, count_overdue_open_rows
+from label_assets.warehouse.agreement import OverdueRows, count_disagreements, count_overdue_open_rows
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.upsert import Scope
 
@@ -50,27 +49,6 @@ def overdue_result(found: Mapping[str, OverdueRows]) -> dg.AssetCheckResult:
     )
 
 
-def agreement_result(found: Sequence[tuple[MonthRun, Disagreements]]) -> dg.AssetCheckResult:
-    """Result of columns_agree from the disagreements of each run of months."""
-    by_partition: Counter[str] = Counter()
-    where: Counter[str] = Counter()
-    for months, rows in found:
-        name = months.instrument_id
-        by_partition.update({partition_key(name, month): count for month, count in rows.by_month.items()})
-        where.update({f"{name} {place}": count for place, count in rows.where.items()})
-    return dg.AssetCheckResult(
-        asset_key=AGREE.asset_key,
-        check_name=AGREE.name,
-        passed=not where,
-        severity=dg.AssetCheckSeverity.ERROR,
-        metadata={
-            "checked": checked(months for months, _ in found),
-            "rows_checked": sum(rows.rows for _, rows in found),
-            **placed(by_partition, where),
-        },
-    )
-
-
 def agreement_checks(settings: Settings) -> dg.AssetChecksDefinition:
     """The checks no_overdue_open_rows and columns_agree."""
 
@@ -80,6 +58,8 @@ def agreement_checks(settings: Settings) -> dg.AssetChecksDefinition:
         names = sorted({months.instrument_id for months in runs})
         yield overdue_result({name: count_overdue_open_rows(warehouse, name, settings) for name in names})
         scopes = [(months, Scope(months.instrument_id, months.start_ts, months.end_ts)) for months in runs]
-        yield agreement_result([(months, count_disagreements(warehouse, scope, settings)) for months, scope in scopes])
+        yield result(
+            AGREE, [Findings(months, *count_disagreements(warehouse, scope, settings)) for months, scope in scopes]
+        )
 
     return check

@@ -7,15 +7,15 @@ Belongs here: what makes a check fail and what it shows. Does not belong here: c
 `warehouse.invariants`).
 """
 
-from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import dagster as dg
+import numpy as np
 
 from label_assets.assets.accounting import SourceReading, month_borders, recorded_readings
+from label_assets.assets.findings import Findings, counted, result
 from label_assets.assets.partitions import MonthRun, month_runs
 from label_assets.assets.resources import now_ts
 from label_assets.catalog.families import LABELS
@@ -47,51 +47,31 @@ LABEL_CHECKS = {
 }
 
 
-class SourceViolations(NamedTuple):
-    """Violations of the source check, and the months that could not be compared.
+_ROW_FAULTS = ("missing_rows", "surplus_rows", "duplicate_rows")
+
+
+class SourceFindings(NamedTuple):
+    """What the source check found, and the months that could not be compared.
 
     Attributes:
-        found: By check and place, with rows checked under `rows`.
+        found: What it found.
         changed: "INSTRUMENT YYYY-MM" of months in which the source has changed since they were materialized.
     """
 
-    found: dict[str, Counter[str]]
+    found: Findings
     changed: list[str]
 
 
-def _specs(checks: Mapping[str, str], asset: str) -> list[dg.AssetCheckSpec]:
-    return [dg.AssetCheckSpec(name, asset=asset, description=text, blocking=True) for name, text in checks.items()]
+def _specs(checks: Mapping[str, str], asset: str) -> dict[str, dg.AssetCheckSpec]:
+    return {
+        name: dg.AssetCheckSpec(name, asset=asset, description=text, blocking=True) for name, text in checks.items()
+    }
 
 
-def _results(
-    checks: Mapping[str, str],
-    asset: str,
-    found: dict[str, Counter[str]],
-    runs: list[MonthRun],
-    notes: Mapping[str, Any] = MappingProxyType({}),
-) -> Iterator[dg.AssetCheckResult]:
-    checked = ", ".join(f"{months.instrument_id} {months.first_month}..{months.last_month}" for months in runs)
-    for name in checks:
-        violations = {where: count for where, count in found[name].items() if count}
-        yield dg.AssetCheckResult(
-            asset_key=asset,
-            check_name=name,
-            passed=not violations,
-            severity=dg.AssetCheckSeverity.ERROR,
-            metadata={
-                "checked": checked,
-                "violations": sum(violations.values()),
-                "rows_checked": found["rows"][name],
-                **({"where": violations} if violations else {}),
-                **notes,
-            },
-        )
-
-
-def count_source_violations(
+def find_source_violations(
     warehouse: Warehouse, source: Source, base: str, months: MonthRun, readings: Mapping[str, SourceReading]
-) -> SourceViolations:
-    """Violations of the source check in a run of months, by "INSTRUMENT kind"; rows checked under `rows`.
+) -> SourceFindings:
+    """Violations of the source check in a run of months, by kind.
 
     The source is read again, as of the time at which the month was materialized. A month in which it now gives
     something else has changed since: what is stored cannot be held against it, and the next run brings the change.
@@ -107,108 +87,99 @@ def count_source_violations(
     read_at = max((reading.read_at for reading in readings.values()), default=now_ts())
     batch = source.read(months.instrument_id, base, months.start_ts, months.end_ts, read_at)
     borders = month_borders(months)
-    stretches, changed = [], []
+    stretches, changed = {}, []
     for number, (month, fingerprint) in enumerate(zip(months.months, fingerprints(batch, borders), strict=True)):
         if month in readings and readings[month].fingerprint != fingerprint:
             changed.append(f"{months.instrument_id} {month}")
         else:
-            stretches.append((borders[number], borders[number + 1]))
+            stretches[month] = (borders[number], borders[number + 1])
     scope = Scope(months.instrument_id, months.start_ts, months.end_ts, base)
     raw, rejected = (
         warehouse.read(RAW_CANDLES, scope),
         warehouse.read(REJECTED_CANDLES, replace(scope, granularity=None)),
     )
-    counts = count_unaccounted(batch, raw, rejected, stretches)
-    return SourceViolations(
-        {
-            "rows_are_accounted_for": Counter({f"{months.instrument_id} {kind}": n for kind, n in counts.items()}),
-            "rows": Counter({"rows_are_accounted_for": batch.rows_in}),
-        },
-        changed,
-    )
+    unaccounted = count_unaccounted(batch, raw, rejected, list(stretches.values()))
+    counts: dict[str, Mapping[str, int]] = dict(zip(stretches, unaccounted.by_stretch, strict=True))
+    if unaccounted.rows:  # of the whole file: no month is to blame
+        counts[f"{months.first_month}..{months.last_month}"] = {"rows_without_account": unaccounted.rows}
+    return SourceFindings(counted(months, batch.rows_in, counts), changed)
 
 
-def count_candle_violations(
+def find_candle_violations(
     warehouse: Warehouse, calendar: SessionCalendar, settings: Settings, months: MonthRun
-) -> dict[str, Counter[str]]:
-    """Violations of each candle check in a run of months, by "INSTRUMENT GRANULARITY"; rows checked under `rows`."""
-    found: dict[str, Counter[str]] = {name: Counter() for name in (*CANDLE_CHECKS, "rows")}
+) -> dict[str, Findings]:
+    """Violations of each candle check in a run of months, by granularity."""
     rows = warehouse.read(CANDLES, Scope(months.instrument_id, months.start_ts, months.end_ts))
     names = rows["granularity"].to_numpy()
+    borders = month_borders(months)
+    counts: dict[str, dict[str, dict[str, int]]] = {
+        name: {month: {} for month in months.months} for name in CANDLE_CHECKS
+    }
     for granularity in settings.ladder:
         candles = candles_from_rows(rows.filter(names == granularity))
-        where = f"{months.instrument_id} {granularity}"
-        found["ohlc_holds"][where] = validation.count_ohlc_violations(candles)
-        found["stamps_are_aligned"][where] = validation.count_misaligned(candles.ts, granularity, calendar) + int(
-            (calendar.bucket_close(candles.ts, granularity) != candles.close_ts).sum()
-        )
-        found["candles_are_in_order"][where] = int((candles.ts[1:] < candles.close_ts[:-1]).sum())
-        found["keys_are_unique"][where] = validation.count_duplicates(candles.ts)
-        for name in CANDLE_CHECKS:
-            found["rows"][name] += len(candles.ts)
-    return found
+        is_wrong = {
+            "ohlc_holds": validation.breaks_ohlc(candles),
+            "stamps_are_aligned": validation.is_misaligned(candles.ts, granularity, calendar)
+            | (calendar.bucket_close(candles.ts, granularity) != candles.close_ts),
+            "candles_are_in_order": validation.opens_too_early(candles.ts, candles.close_ts),
+            "keys_are_unique": validation.repeats_stamp(candles.ts),
+        }
+        for name, mask in is_wrong.items():
+            for month, count in zip(months.months, np.histogram(candles.ts[mask], borders)[0].tolist(), strict=True):
+                counts[name][month][granularity] = count
+    return {name: counted(months, rows.num_rows, counts[name]) for name in CANDLE_CHECKS}
 
 
-def count_label_violations(warehouse: Warehouse, settings: Settings, months: MonthRun) -> dict[str, Counter[str]]:
-    """Violations of each label check in a run of months; rows checked under `rows`."""
+def find_label_violations(warehouse: Warehouse, settings: Settings, months: MonthRun) -> dict[str, Findings]:
+    """Violations of each label check in a run of months, by column and by kind."""
     scope = Scope(months.instrument_id, months.start_ts, months.end_ts)
-    out_of_range = count_out_of_range(warehouse, LABELS, scope, settings)
-    rows = count_labels_without_candle(warehouse, scope, settings)
+    values = count_out_of_range(warehouse, LABELS, scope, settings)
+    keys = count_labels_without_candle(warehouse, scope, settings)
+    rows = sum(counts["found_rows"] for counts in keys.values())
+    faults = {month: {name: counts[name] for name in _ROW_FAULTS} for month, counts in keys.items()}
     return {
-        "values_are_in_range": Counter({f"{months.instrument_id} {name}": n for name, n in out_of_range.items()}),
-        "one_row_per_candle_and_horizon": Counter(
-            {
-                f"{months.instrument_id} {name}": rows[name]
-                for name in ("missing_rows", "surplus_rows", "duplicate_rows")
-            }
-        ),
-        "rows": Counter(dict.fromkeys(LABEL_CHECKS, rows["found_rows"])),
+        "values_are_in_range": counted(months, rows, values),
+        "one_row_per_candle_and_horizon": counted(months, rows, faults),
     }
-
-
-def _merge(total: dict[str, Counter[str]], part: dict[str, Counter[str]]) -> None:
-    for name, counts in part.items():
-        total.setdefault(name, Counter()).update(counts)
 
 
 def checks(settings: Settings) -> list[dg.AssetChecksDefinition]:
     """The blocking checks of raw candles, candles and labels."""
+    source_specs = _specs(SOURCE_CHECKS, "raw_candles")
+    candle_specs = _specs(CANDLE_CHECKS, "candles")
+    label_specs = _specs(LABEL_CHECKS, "labels")
 
-    @dg.multi_asset_check(name="source_checks", specs=_specs(SOURCE_CHECKS, "raw_candles"))
+    @dg.multi_asset_check(name="source_checks", specs=list(source_specs.values()))
     def source_checks(
         context: dg.AssetCheckExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],
         candle_source: dg.ResourceParam[Source],
     ) -> Iterator[Any]:
-        found: dict[str, Counter[str]] = {name: Counter() for name in (*SOURCE_CHECKS, "rows")}
-        changed: list[str] = []
-        runs = month_runs(context.partition_keys)
-        for months in runs:
+        parts = []
+        for months in month_runs(context.partition_keys):
             readings = recorded_readings(context.instance, months)
-            part = count_source_violations(warehouse, candle_source, settings.base_granularity, months, readings)
-            _merge(found, part.found)
-            changed += part.changed
-        notes = {"changed_since": ", ".join(changed)} if changed else {}
-        yield from _results(SOURCE_CHECKS, "raw_candles", found, runs, notes)
+            parts.append(find_source_violations(warehouse, candle_source, settings.base_granularity, months, readings))
+        changed = ", ".join(name for part in parts for name in part.changed)
+        notes = {"changed_since": changed} if changed else {}
+        for spec in source_specs.values():
+            yield result(spec, [part.found for part in parts], **notes)
 
-    @dg.multi_asset_check(name="candle_checks", specs=_specs(CANDLE_CHECKS, "candles"))
+    @dg.multi_asset_check(name="candle_checks", specs=list(candle_specs.values()))
     def candle_checks(
         context: dg.AssetCheckExecutionContext,
         warehouse: dg.ResourceParam[Warehouse],
         calendar: dg.ResourceParam[SessionCalendar],
     ) -> Iterator[Any]:
-        found: dict[str, Counter[str]] = {name: Counter() for name in (*CANDLE_CHECKS, "rows")}
         runs = month_runs(context.partition_keys)
-        for months in runs:
-            _merge(found, count_candle_violations(warehouse, calendar, settings, months))
-        yield from _results(CANDLE_CHECKS, "candles", found, runs)
+        parts = [find_candle_violations(warehouse, calendar, settings, months) for months in runs]
+        for name, spec in candle_specs.items():
+            yield result(spec, [part[name] for part in parts])
 
-    @dg.multi_asset_check(name="label_checks", specs=_specs(LABEL_CHECKS, "labels"))
+    @dg.multi_asset_check(name="label_checks", specs=list(label_specs.values()))
     def label_checks(context: dg.AssetCheckExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> Iterator[Any]:
-        found: dict[str, Counter[str]] = {name: Counter() for name in (*LABEL_CHECKS, "rows")}
         runs = month_runs(context.partition_keys)
-        for months in runs:
-            _merge(found, count_label_violations(warehouse, settings, months))
-        yield from _results(LABEL_CHECKS, "labels", found, runs)
+        parts = [find_label_violations(warehouse, settings, months) for months in runs]
+        for name, spec in label_specs.items():
+            yield result(spec, [part[name] for part in parts])
 
     return [source_checks, candle_checks, label_checks]

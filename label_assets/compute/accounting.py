@@ -7,10 +7,10 @@ here: where rows go (`compute.candles`), what a check does with a count (`assets
 from collections import Counter
 from collections.abc import Sequence
 from hashlib import blake2b
+from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from label_assets.catalog.tables import RAW_CANDLES
 from label_assets.kernels.arrays import IntArray
@@ -44,10 +44,22 @@ def fingerprints(batch: CandleBatch, borders: Sequence[int]) -> list[str]:
     return found
 
 
+class Unaccounted(NamedTuple):
+    """What a source gave and what is not stored as it should be.
+
+    Attributes:
+        rows: Rows in that are neither kept nor rejected nor dropped, or more than there are.
+        by_stretch: Of each stretch of time, how many `candles_missing`, `candles_different` and `rejections_missing`.
+    """
+
+    rows: int
+    by_stretch: list[Counter[str]]
+
+
 def count_unaccounted(
     batch: CandleBatch, raw: pa.Table, rejected: pa.Table, stretches: Sequence[tuple[int, int]]
-) -> Counter[str]:
-    """What a source gave and what is not stored as it should be.
+) -> Unaccounted:
+    """Hold what a source gave against what is stored.
 
     Rows that are stored and that the source does not have are somebody else's, and nothing is said of them.
 
@@ -56,35 +68,33 @@ def count_unaccounted(
         raw: Rows of `raw_candles` of its instrument, granularity and time, in the wire schema, in time order.
         rejected: Rows of `rejected_candles` of its instrument and time, in the wire schema.
         stretches: Stretches of time [start, end) in which stored rows are compared [epoch s], increasing.
-
-    Returns:
-        rows_without_account: rows in that are neither kept nor rejected nor dropped, or more than there are;
-        candles_missing, candles_different, rejections_missing: what is not stored, within the stretches.
     """
-    found: Counter[str] = Counter()
-    dropped = sum(batch.dropped.values())
-    found["rows_without_account"] = abs(batch.rows_in - batch.kept - len(batch.rejected) - dropped)
-    ours = np.flatnonzero(_inside(batch.candles.ts, stretches))
+    number = _stretch_of(batch.candles.ts, stretches)
+    ours = np.flatnonzero(number >= 0)
     stored_ts = raw["ts"].to_numpy().astype(np.int64)
     place = np.searchsorted(stored_ts, batch.candles.ts[ours])
     is_there = np.append(stored_ts, -1)[place] == batch.candles.ts[ours]
-    found["candles_missing"] = int((~is_there).sum())
-    ours, place = ours[is_there], place[is_there]
+    missing, ours, place = ours[~is_there], ours[is_there], place[is_there]
     differs = np.zeros(len(ours), bool)
     for column in RAW_CANDLES.columns:
         differs |= raw[column.name].to_numpy()[place] != getattr(batch.candles, column.name)[ours]
-    found["candles_different"] = int(differs.sum())
     stored = set(zip(*(rejected[name].to_pylist() for name in _REJECTION), strict=True))
-    is_ours = _inside(np.array([row.ts for row in batch.rejected], np.int64), stretches)
-    found["rejections_missing"] = sum(
-        is_inside and tuple(getattr(row, name) for name in _REJECTION) not in stored
-        for row, is_inside in zip(batch.rejected, is_ours.tolist(), strict=True)
+    is_lost = [tuple(getattr(row, name) for name in _REJECTION) not in stored for row in batch.rejected]
+    bad_number = _stretch_of(np.array([row.ts for row in batch.rejected], np.int64), stretches)
+    lost = bad_number[np.array(is_lost, bool) & (bad_number >= 0)]
+    by_kind = {
+        "candles_missing": np.bincount(number[missing], minlength=len(stretches)),
+        "candles_different": np.bincount(number[ours[differs]], minlength=len(stretches)),
+        "rejections_missing": np.bincount(lost, minlength=len(stretches)),
+    }
+    return Unaccounted(
+        abs(batch.rows_in - batch.kept - len(batch.rejected) - sum(batch.dropped.values())),
+        [Counter({kind: int(counts[k]) for kind, counts in by_kind.items()}) for k in range(len(stretches))],
     )
-    return found
 
 
-def _inside(ts: IntArray, stretches: Sequence[tuple[int, int]]) -> NDArray[np.bool_]:
+def _stretch_of(ts: IntArray, stretches: Sequence[tuple[int, int]]) -> IntArray:
+    """Number of the stretch in which each stamp lies; −1 for none."""
     starts, ends = np.array([*stretches, (END_TS, END_TS)], np.int64).T
     number = np.searchsorted(starts, ts, side="right") - 1
-    inside: NDArray[np.bool_] = (number >= 0) & (ts < ends[number])
-    return inside
+    return np.where((number >= 0) & (ts < ends[number]), number, -1)

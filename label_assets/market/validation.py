@@ -1,6 +1,6 @@
 """Which candles may enter the pipeline, and why one may not: LABELS.md §1, DESIGN.md §6.
 
-Belongs here: rules that look at one candle, and counts over stored candles for asset checks. Does not belong here:
+Belongs here: rules that look at one candle, and which stored candles break one, for asset checks. Does not belong here:
 which of two candles of the same time wins (`sources`), gaps between candles (they are a market's business).
 """
 
@@ -159,30 +159,32 @@ def rejection_detail(columns: CandleColumns, row: int, reason: str, calendar: Se
     return f"volume {_value(float(columns.volume[row]))}"
 
 
-def count_ohlc_violations(candles: Candles) -> int:
-    """Candles with a price that is not a positive number, or whose high or low is not the extreme. 0 is sound."""
+def breaks_ohlc(candles: Candles) -> NDArray[np.bool_]:
+    """Candles with a price that is not a positive number, or whose high or low is not the extreme."""
     o, h, l, c = candles.open, candles.high, candles.low, candles.close  # noqa: E741
     with np.errstate(invalid="ignore"):
         # The comparisons are written so that NaN fails them; low > 0 covers all four prices of a sound candle.
         sound = (h >= o) & (h >= c) & (l <= o) & (l <= c) & (l > 0) & (h < np.inf)
-    return int(np.count_nonzero(~sound))
+    return np.asarray(~sound)
 
 
-def count_misaligned(ts: IntArray, granularity: str, calendar: SessionCalendar) -> int:
-    """Stamps that are not a bucket open of the granularity, or lie outside 1990..2037. 0 is sound."""
-    inside = (ts >= FIRST_TS) & (ts < END_TS)
-    aligned = calendar.is_open(ts[inside], granularity)
-    return int(len(ts) - np.count_nonzero(aligned))
+def is_misaligned(ts: IntArray, granularity: str, calendar: SessionCalendar) -> NDArray[np.bool_]:
+    """Stamps that are not a bucket open of the granularity, or lie outside 1990..2037."""
+    aligned = (ts >= FIRST_TS) & (ts < END_TS)
+    aligned[aligned] = calendar.is_open(ts[aligned], granularity)
+    return ~aligned
 
 
-def count_out_of_order(ts: IntArray) -> int:
-    """Rows whose stamp is earlier than that of the row before. 0 is sound."""
-    return int(np.count_nonzero(np.diff(ts) < 0))
+def opens_too_early(ts: IntArray, close_ts: IntArray) -> NDArray[np.bool_]:
+    """Candles that open before the one in the row before has closed; stamps out of order are among them."""
+    return np.append(False, ts[1:] < close_ts[:-1])[: len(ts)]
 
 
-def count_duplicates(ts: IntArray) -> int:
-    """Rows more than there are distinct stamps. 0 is sound."""
-    return len(ts) - len(np.unique(ts))
+def repeats_stamp(ts: IntArray) -> NDArray[np.bool_]:
+    """Rows with the stamp of an earlier row, in any order."""
+    repeats = np.ones(len(ts), bool)
+    repeats[np.unique(ts, return_index=True)[1]] = False
+    return repeats
 
 
 def _violates_ohlc(o: FloatArray, h: FloatArray, l: FloatArray, c: FloatArray) -> NDArray[np.bool_]:  # noqa: E741

@@ -27,37 +27,40 @@ def _violation(column: Column, settings: Settings) -> str:
     return " OR ".join(parts)
 
 
-def count_out_of_range(warehouse: Warehouse, table: Table, scope: Scope, settings: Settings) -> dict[str, int]:
+def count_out_of_range(
+    warehouse: Warehouse, table: Table, scope: Scope, settings: Settings
+) -> dict[str, dict[str, int]]:
     """Rows of a scope in which a column leaves the catalogue's range, or is infinite or NaN.
 
     Returns:
-        Count by column name; columns without a violation are absent.
+        By month `YYYY-MM`, the count of each column; columns without a violation are absent.
     """
     conditions = {column.name: _violation(column, settings) for column in table.columns}
     conditions = {name: condition for name, condition in conditions.items() if condition}
     counts = ", ".join(f"countIf({condition}) AS `{name}`" for name, condition in conditions.items())
     rows = warehouse.query_text(
-        f"SELECT {counts} FROM (SELECT * FROM `{table.name}` WHERE instrument_id = {{instrument:String}} "
-        "AND ts >= toDateTime({start:UInt32}, 'UTC') AND ts < toDateTime({end:UInt32}, 'UTC'))",
+        f"SELECT formatDateTime(t.ts, '%Y-%m') AS month, {counts} "
+        f"FROM (SELECT * FROM `{table.name}` WHERE instrument_id = {{instrument:String}} "
+        "AND ts >= toDateTime({start:UInt32}, 'UTC') AND ts < toDateTime({end:UInt32}, 'UTC')) AS t GROUP BY month",
         instrument=scope.instrument_id,
         start=scope.start_ts,
         end=scope.end_ts,
-    ).to_pylist()[0]
-    return {name: count for name, count in rows.items() if count}
+    ).to_pylist()
+    return {row["month"]: {name: row[name] for name in conditions if row[name]} for row in rows}
 
 
-def count_labels_without_candle(warehouse: Warehouse, scope: Scope, settings: Settings) -> dict[str, int]:
+def count_labels_without_candle(warehouse: Warehouse, scope: Scope, settings: Settings) -> dict[str, dict[str, int]]:
     """Rows of `labels` against candles × horizons of a scope.
 
     Returns:
-        expected_rows, found_rows, missing_rows, surplus_rows, duplicate_rows.
+        By month `YYYY-MM`: found_rows, missing_rows, surplus_rows, duplicate_rows.
     """
-    counts: dict[str, int] = warehouse.query(
+    rows = warehouse.query(
         "count_labels_without_candle",
         instrument=scope.instrument_id,
         start=scope.start_ts,
         end=scope.end_ts,
         horizons=list(settings.horizons),
         granularities=list(settings.granularities),
-    ).to_pylist()[0]
-    return counts
+    ).to_pylist()
+    return {row.pop("month"): row for row in rows}

@@ -10,7 +10,7 @@ import pytest
 
 from label_assets.assets import candles as candles_module
 from label_assets.assets import checks as checks_module
-from label_assets.assets.checks import count_source_violations
+from label_assets.assets.checks import find_source_violations
 from label_assets.assets.partitions import MonthRun
 from label_assets.assets.resources import configured_source
 from label_assets.settings import Settings
@@ -74,9 +74,9 @@ def between(monkeypatch: pytest.MonkeyPatch, do: Callable[[], Any]) -> None:
     def count(*arguments: Any) -> Any:
         if todo:
             todo.pop()()
-        return count_source_violations(*arguments)
+        return find_source_violations(*arguments)
 
-    monkeypatch.setattr(checks_module, "count_source_violations", count)
+    monkeypatch.setattr(checks_module, "find_source_violations", count)
 
 
 def verdict(settings: Settings, *months: str) -> tuple[bool, dict[str, int], str]:
@@ -179,9 +179,10 @@ def test_without_a_note_the_source_is_held_against_what_is_stored(place: Place) 
     run_well(place.settings, JANUARY, FEBRUARY)
     months = MonthRun(INSTRUMENT, JANUARY, FEBRUARY)
     source = configured_source(place.settings, CALENDAR)
-    found = count_source_violations(place.warehouse, source, "M15", months, {})
-    assert +found.found[ACCOUNT] == Counter()
+    found = find_source_violations(place.warehouse, source, "M15", months, {})
+    assert not found.found.where.total()
     assert found.changed == []
     assert erase(place.warehouse, "raw_candles", "toDate(t.ts) = '2024-01-17'") == 96
-    found = count_source_violations(place.warehouse, source, "M15", months, {})
-    assert +found.found[ACCOUNT] == Counter({f"{INSTRUMENT} candles_missing": 96})
+    found = find_source_violations(place.warehouse, source, "M15", months, {})
+    assert +found.found.where == Counter({"candles_missing": 96})
+    assert +found.found.by_month == Counter({JANUARY: 96})

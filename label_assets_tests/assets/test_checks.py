@@ -36,6 +36,7 @@ from label_assets_tests.assets.landing import (
     taken,
     write_rows,
 )
+from label_assets_tests.assets.selected import run_selected
 from label_assets_tests.market.times import utc
 
 JANUARY, FEBRUARY = "2024-01", "2024-02"
@@ -107,11 +108,22 @@ def test_sound_data_pass_every_check_and_all_rows_were_looked_at(
 
 
 class Fault(NamedTuple):
-    """What is put into the storage, and which checks must say what about it, of January and of both months."""
+    """What is put into the storage, and which checks must say what about it, of January and of both months.
+
+    What is found in February is what is found in both and not in January.
+    """
 
     spoil: Callable[[Warehouse], None]
     january: dict[str, tuple[int, dict[str, int]]]
     both: dict[str, tuple[int, dict[str, int]]]
+
+    def found_in(self, *months: str) -> dict[str, tuple[int, dict[str, int]]]:
+        return self.january if len(months) == 1 else self.both
+
+    def by_partition(self, check: str, *months: str) -> dict[str, int]:
+        january, both = (found.get(check, (0, {}))[0] for found in (self.january, self.both))
+        counts = {f"{INSTRUMENT}|{JANUARY}": january, f"{INSTRUMENT}|{FEBRUARY}": both - january}
+        return {key: count for key, count in counts.items() if count and key.endswith(months)}
 
 
 def _same(found: dict[str, tuple[int, dict[str, int]]]) -> dict[str, dict[str, tuple[int, dict[str, int]]]]:
@@ -287,6 +299,14 @@ LABEL_FAULTS = {
 }
 
 
+def _assert_found(fault: Fault, result: dg.ExecuteInProcessResult, months: tuple[str, ...]) -> None:
+    assert not result.success
+    assert _found(result) == fault.found_in(*months), failures(result)
+    for name, found in _evaluations(result).items():
+        by_partition = found.metadata["by_partition"].value if "by_partition" in found.metadata else {}
+        assert by_partition == fault.by_partition(name, *months), name
+
+
 def _spoil_before(
     monkeypatch: pytest.MonkeyPatch, counting: str, spoil: Callable[[Warehouse], None], warehouse: Warehouse
 ) -> None:
@@ -303,58 +323,40 @@ def _spoil_before(
 
 
 @MONTHS
-def test_the_source_check_counts_places_and_blocks(
-    settings: Settings, filled: Warehouse, monkeypatch: pytest.MonkeyPatch, months: tuple[str, ...]
+@pytest.mark.parametrize(
+    ("finding", "faults", "assets"),
+    [
+        ("find_source_violations", SOURCE_FAULTS, ["raw_candles", "candles"]),
+        ("find_candle_violations", CANDLE_FAULTS, ["candles", "path_windows"]),
+        ("find_label_violations", LABEL_FAULTS, ["labels", "label_statistics"]),
+    ],
+    ids=["source", "candles", "labels"],
+)
+def test_checks_count_place_and_block(
+    settings: Settings,
+    filled: Warehouse,
+    monkeypatch: pytest.MonkeyPatch,
+    months: tuple[str, ...],
+    finding: str,
+    faults: dict[str, Fault],
+    assets: list[str],
 ) -> None:
+    """What follows is not made; the same run without the fault mends all."""
+    checked, after = assets
     before = contents(filled)
-    for kind, fault in SOURCE_FAULTS.items():
+    for fault in faults.values():
         with monkeypatch.context() as patch:
-            _spoil_before(patch, "count_source_violations", fault.spoil, filled)
-            result = run_months(settings, *months)
-        assert _found(result) == (fault.january if len(months) == 1 else fault.both), (kind, failures(result))
-        assert not result.success, kind
-        assert _succeeded(result) == {"raw_candles"}, kind
-        assert _failed(result) == {"source_checks"}, kind
-        run_well(settings, JANUARY, FEBRUARY)  # what a single month does not own is mended too
-        assert differences(before, contents(filled)) == {}, kind
-
-
-@MONTHS
-def test_candle_checks_count_place_and_block(
-    settings: Settings, filled: Warehouse, monkeypatch: pytest.MonkeyPatch, months: tuple[str, ...]
-) -> None:
-    before = contents(filled)
-    for kind, fault in CANDLE_FAULTS.items():
-        with monkeypatch.context() as patch:
-            _spoil_before(patch, "count_candle_violations", fault.spoil, filled)
-            result = run_months(settings, *months)
+            _spoil_before(patch, finding, fault.spoil, filled)
+            result = run_selected(settings, assets, *months)
         _restore_views(filled)
-        assert _found(result) == (fault.january if len(months) == 1 else fault.both), (kind, failures(result))
-        assert not result.success, kind
-        assert _succeeded(result) == BEFORE_CANDLE_CHECKS, kind
-        assert _failed(result) == {"candle_checks"}, kind
-        for name in fault.january:
-            assert name in failures(result)["candle_checks"], kind
-        run_well(settings, JANUARY, FEBRUARY)  # what a single month does not own is mended too
-        assert differences(before, contents(filled)) == {}, kind
-
-
-@MONTHS
-def test_label_checks_count_place_and_fail_the_run(
-    settings: Settings, filled: Warehouse, monkeypatch: pytest.MonkeyPatch, months: tuple[str, ...]
-) -> None:
-    before = contents(filled)
-    for kind, fault in LABEL_FAULTS.items():
-        with monkeypatch.context() as patch:
-            _spoil_before(patch, "count_label_violations", fault.spoil, filled)
-            result = run_months(settings, *months)
-        _restore_views(filled)
-        assert _found(result) == (fault.january if len(months) == 1 else fault.both), (kind, failures(result))
-        assert not result.success, kind
-        assert _failed(result) == {"label_checks"}, kind
-        assert "labels" in succeeded(result), kind
-        run_well(settings, JANUARY, FEBRUARY)  # what a single month does not own is mended too
-        assert differences(before, contents(filled)) == {}, kind
+        _assert_found(fault, result, months)
+        assert checked in succeeded(result)
+        assert after not in succeeded(result)
+        message = next(text for step, text in failures(result).items() if step not in OTHER_CHECKS)
+        assert all(name in message for name in fault.found_in(*months))
+        mended = run_selected(settings, [checked], JANUARY, FEBRUARY)  # also what a single month does not own
+        assert mended.success, failures(mended)
+        assert differences(before, contents(filled)) == {}
 
 
 def test_every_check_has_a_fault_that_it_finds() -> None:

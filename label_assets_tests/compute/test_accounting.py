@@ -1,5 +1,6 @@
 """What a source gave against what is stored: every kind of loss is counted, and nothing else is."""
 
+from collections import Counter
 from dataclasses import replace
 
 import numpy as np
@@ -42,7 +43,10 @@ REJECTED = rejected_rows("A", BATCH.rejected)
 
 
 def lost(batch: CandleBatch, raw: pa.Table, bad: pa.Table, stretches: list[tuple[int, int]] = WHOLE) -> dict[str, int]:
-    return {kind: count for kind, count in count_unaccounted(batch, raw, bad, stretches).items() if count}
+    found = count_unaccounted(batch, raw, bad, stretches)
+    assert len(found.by_stretch) == len(stretches)
+    total = sum(found.by_stretch, Counter({"rows_without_account": found.rows}))
+    return {kind: count for kind, count in total.items() if count}
 
 
 def test_nothing_is_lost_where_all_is_there_and_more() -> None:
@@ -76,6 +80,11 @@ def test_each_value_is_compared_to_the_bit(name: str) -> None:
 def test_only_the_stretches_are_compared() -> None:
     raw, bad = RAW.slice(0, 0), REJECTED.slice(0, 0)
     assert lost(BATCH, raw, bad, [(0, 10), (20, 29)]) == {"candles_missing": 3, "rejections_missing": 3}
+    by_stretch = count_unaccounted(BATCH, raw, bad, [(0, 10), (20, 29)]).by_stretch
+    assert [+found for found in by_stretch] == [
+        {"candles_missing": 2, "rejections_missing": 2},
+        {"candles_missing": 1, "rejections_missing": 1},
+    ]
     assert lost(BATCH, raw, bad, [(10, 20)]) == {"candles_missing": 2}
     assert lost(BATCH, raw, bad, []) == {}
     assert lost(replace(BATCH, rows_in=13), raw, bad, []) == {"rows_without_account": 2}

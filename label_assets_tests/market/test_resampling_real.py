@@ -8,7 +8,7 @@ import pytest
 from label_assets.kernels.arrays import Candles
 from label_assets.market.calendar import SessionCalendar
 from label_assets.market.resampling import ladder
-from label_assets.market.validation import count_duplicates, count_misaligned, count_ohlc_violations, count_out_of_order
+from label_assets.market.validation import breaks_ohlc, is_misaligned, opens_too_early
 from label_assets.sources.parquet import ParquetLandingFolder
 from label_assets_tests.market.times import utc
 
@@ -55,7 +55,6 @@ def test_h4_opens_of_a_session_in_utc() -> None:
 @pytest.mark.parametrize("granularity", ["M15", "H1", "H4", "D"])
 def test_real_candles_are_sound(granularity: str) -> None:
     candles = _vendor("USDJPY", granularity)
-    assert count_ohlc_violations(candles) == 0
-    assert count_misaligned(candles.ts, granularity, NEW_YORK) == 0
-    assert count_out_of_order(candles.ts) == 0
-    assert count_duplicates(candles.ts) == 0
+    assert not breaks_ohlc(candles).any()
+    assert not is_misaligned(candles.ts, granularity, NEW_YORK).any()
+    assert not opens_too_early(candles.ts, candles.close_ts).any()

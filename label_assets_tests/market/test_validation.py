@@ -110,17 +110,20 @@ def test_each_reason_has_one_sentence() -> None:
         assert text.count(". ") == 0
 
 
-def test_counts_over_stored_candles() -> None:
+def test_rules_of_stored_candles() -> None:
     ts = TS + 900 * np.array([0, 1, 1, 3, 2])
     ones = np.ones(5)
     high = np.array([1.0, 2.0, 0.9, NAN, INF])
     candles = Candles(ts, ts + 900, ones, high, ones, ones, ones)
-    assert validation.count_ohlc_violations(candles) == 3
-    assert validation.count_ohlc_violations(candles._replace(high=ones, low=-ones)) == 5
-    assert validation.count_ohlc_violations(candles._replace(high=ones)) == 0
-    assert validation.count_misaligned(np.array([TS, TS + 1, 0, 2**60]), "M15", CALENDAR) == 3
-    assert validation.count_out_of_order(ts) == 1
-    assert validation.count_duplicates(ts) == 1
+    assert validation.breaks_ohlc(candles).tolist() == [False, False, True, True, True]
+    assert validation.breaks_ohlc(candles._replace(high=ones, low=-ones)).all()
+    assert not validation.breaks_ohlc(candles._replace(high=ones)).any()
+    stamps = np.array([TS, TS + 1, 0, 2**60, TS + 900])
+    assert validation.is_misaligned(stamps, "M15", CALENDAR).tolist() == [False, True, True, True, False]
+    assert validation.opens_too_early(ts, ts + 900).tolist() == [False, False, True, False, True]
+    assert validation.opens_too_early(ts[:2], ts[:2] + 901).tolist() == [False, True]
+    assert validation.repeats_stamp(ts).tolist() == [False, False, True, False, False]
     empty = Candles._make(column[:0] for column in candles)
-    assert validation.count_ohlc_violations(empty) == validation.count_duplicates(empty.ts) == 0
-    assert validation.count_misaligned(empty.ts, "D", CALENDAR) == validation.count_out_of_order(empty.ts) == 0
+    assert validation.breaks_ohlc(empty).shape == validation.repeats_stamp(empty.ts).shape == (0,)
+    assert validation.is_misaligned(empty.ts, "D", CALENDAR).shape == (0,)
+    assert validation.opens_too_early(empty.ts, empty.close_ts).shape == (0,)

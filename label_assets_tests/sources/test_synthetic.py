@@ -16,9 +16,8 @@ from label_assets.market.resampling import resample
 from label_assets.market.validation import (
     VALID,
     CandleColumns,
-    count_duplicates,
-    count_misaligned,
-    count_out_of_order,
+    is_misaligned,
+    opens_too_early,
     reason_codes,
 )
 from label_assets.sources.synthetic import GRANULARITIES, SyntheticMarket
@@ -124,8 +123,8 @@ def test_candles_are_valid_and_prices_are_whole_ticks(name: str) -> None:
         CandleColumns(candles.ts, ~none, none, *candles[2:], none.astype(np.int8)), "M5", CALENDAR, LATE
     )
     assert np.all(codes == VALID)
-    assert count_misaligned(candles.ts, "M5", CALENDAR) == 0
-    assert count_out_of_order(candles.ts) == count_duplicates(candles.ts) == 0
+    assert not is_misaligned(candles.ts, "M5", CALENDAR).any()
+    assert not opens_too_early(candles.ts, candles.close_ts).any()
     for price in candles[2:6]:
         np.testing.assert_array_equal(price, np.round(price, NAMES[name].decimals))
     assert candles.volume.min() >= 1
