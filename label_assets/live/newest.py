@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from label_assets.catalog.families.level_breaks import LEVEL_BREAKS
 from label_assets.compute.families import compute_rows, window_parameters
 from label_assets.compute.levels import level_history
+from label_assets.compute.reach import level_reach
 from label_assets.kernels.active_levels import Consideration, ConsideredLevels, considered_levels
 from label_assets.kernels.arrays import NULL_INT, Candles, IntColumn
 from label_assets.kernels.atr import average_true_range
@@ -78,7 +79,8 @@ class EventCounts:
         ts = tail.rungs[granularity_name].view.ts
         over = ts[: max(0, len(ts) - horizon)][-rung.burst_sample - horizon :]
         if len(over):
-            market = tail.slice(tail.instrument_id, granularity_name, int(over[0]), int(over[-1]) + 1)
+            back = level_reach(tail.settings, granularity_name).back
+            market = tail.slice(granularity_name, int(over[0]), int(over[-1]) + 1, back)
             if market is None:
                 raise ValueError(
                     f"the tail of {tail.instrument_id} {granularity_name} is shorter than its rows look back"
@@ -100,7 +102,7 @@ def newest_rows(tail: Tail, granularity_name: str, added: int, counts: dict[int,
     Args:
         tail: Candles up to the newest.
         granularity_name: A labelled granularity.
-        added: Candles that came since the last call, 1 to `tail.MOST_ADDED`.
+        added: Candles that came since the last call, as many as `tail.MOST_ADDED` base candles make or fewer.
         counts: Event counts by horizon as of the last call; they are brought up to date.
     """
     settings = tail.settings
@@ -110,8 +112,7 @@ def newest_rows(tail: Tail, granularity_name: str, added: int, counts: dict[int,
 
 def _levels_at_entries(tail: Tail, granularity_name: str, entries: int) -> _AtEntry:
     labels = tail.settings.labels
-    before = labels.granularity(granularity_name).level_lifetime + max(labels.atr_period, 2 * labels.level_span)
-    candles = tail.rungs[granularity_name].newest(entries + before)
+    candles = tail.rungs[granularity_name].newest(entries + level_reach(tail.settings, granularity_name).back)
     atr = average_true_range(candles, labels.atr_period)
     history = level_history(candles, atr, labels, granularity_name)
     first = max(0, len(candles.ts) - entries)

@@ -17,8 +17,8 @@ from label_assets.market.calendar import SessionCalendar
 from label_assets.market.resampling import resample
 from label_assets.settings import Settings
 
-MOST_ADDED = 512
-"""New candles of a granularity for which the tail holds the look-back; what adds more at once is read anew."""
+MOST_ADDED = 2048
+"""New base candles for which the tail holds the look-back of what they change."""
 
 _WEEK_S = 7 * 86_400
 
@@ -27,8 +27,8 @@ class Need(NamedTuple):
     """Candles that a tail must hold of one granularity, unless it holds the whole history.
 
     Attributes:
-        candles: Number of newest candles.
-        path_of: The labelled granularity whose path bars these are; "" for none.
+        candles: Number of newest candles whose rows may be asked for, with their look-back; 0 for one without labels.
+        path_of: The labelled granularity whose path bars these are, for as many of its candles; "" for none.
     """
 
     candles: int
@@ -37,14 +37,13 @@ class Need(NamedTuple):
 
 def needs(settings: Settings) -> dict[str, Need]:
     """What a tail must hold, by granularity of the ladder, finest first."""
-    labelled = {name: reach.slice_reach(settings, name) for name in settings.granularities}
-    path_of = {granularity(name).path: name for name in settings.granularities}
-    return {
-        name: Need(
-            labelled[name].back + labelled[name].forward + MOST_ADDED if name in labelled else 0, path_of.get(name, "")
-        )
-        for name in settings.ladder
-    }
+    base_s = granularity(settings.base_granularity).seconds
+    labelled = {}
+    for name in settings.granularities:
+        around = reach.slice_reach(settings, name)
+        labelled[name] = around.back + around.forward + MOST_ADDED * base_s // granularity(name).seconds + 2
+    path_of = {str(granularity(name).path): name for name in settings.granularities}
+    return {name: Need(labelled.get(name, 0), path_of.get(name, "")) for name in settings.ladder}
 
 
 class GrowingCandles:
@@ -170,8 +169,7 @@ class Tail:
         for name in reversed(self.settings.ladder):
             rung, need = self.rungs[name], self._needs[name]
             first = len(rung) - need.candles
-            if need.path_of and len(self.rungs[need.path_of]):
-                first = min(first, int(np.searchsorted(rung.view.ts, self.rungs[need.path_of].view.close_ts[0])))
+            first = min(first, self._first_path_bar(name, need.path_of))
             if name == self.settings.base_granularity and len(rung):
                 # Of the coarsest bucket that is not over every base candle is there.
                 first = min(first, int(np.searchsorted(rung.view.ts, self.last_ts - 2 * _WEEK_S)))
@@ -179,18 +177,34 @@ class Tail:
                 rung.keep(first)
                 self.is_whole = False
 
-    def slice(self, instrument_id: str, granularity_name: str, start_ts: int, end_ts: int) -> MarketSlice | None:
-        """As `MarketReader.slice`; None where the tail does not reach back far enough."""
+    def _first_path_bar(self, name: str, path_of: str) -> int:
+        """Index of the first bar that the needed candles of a labelled granularity have as path."""
+        if not path_of or not len(self.rungs[path_of]):
+            return len(self.rungs[name])
+        needed = self.rungs[path_of].newest(self._needs[path_of].candles)
+        return int(np.searchsorted(self.rungs[name].view.ts, needed.close_ts[0]))
+
+    def slice(self, granularity_name: str, start_ts: int, end_ts: int, back: int | None = None) -> MarketSlice | None:
+        """As `MarketReader.slice`; None where the tail does not reach back far enough.
+
+        Args:
+            granularity_name: A labelled granularity.
+            start_ts: First open time of the rows [epoch s].
+            end_ts: End of their open times, not included [epoch s].
+            back: Candles before the first row; None for as many as any family needs.
+        """
         view = self.rungs[granularity_name].view
         around = reach.slice_reach(self.settings, granularity_name)
-        first = int(np.searchsorted(view.ts, start_ts)) - around.back
+        first = int(np.searchsorted(view.ts, start_ts)) - (around.back if back is None else back)
         end = int(np.searchsorted(view.ts, end_ts)) + around.forward
         if first < 0 and not self.is_whole:
             return None
         candles = Candles._make(column[max(first, 0) : end] for column in view)
-        return MarketSlice(
-            instrument_id, granularity_name, start_ts, end_ts, candles, self.path(granularity_name, candles)
-        )
+        bars = self.rungs[str(granularity(granularity_name).path)].view
+        if not self.is_whole and len(candles.ts) and bars.ts[0] > candles.close_ts[0]:
+            return None
+        path = self.path(granularity_name, candles)
+        return MarketSlice(self.instrument_id, granularity_name, start_ts, end_ts, candles, path)
 
     def path(self, granularity_name: str, candles: Candles) -> Candles:
         """Path bars from the first to the last of some candles of a granularity."""
