@@ -7,6 +7,8 @@
     ├── SourceError                 a source of candles
     │   ├── SourceUnreadableError   a file that cannot be read at all; its partition fails and nothing changes
     │   └── SourceEmptyError        a source that has nothing for what was asked
+    ├── LiveError                   the live engine: Redis does not answer, or a worker cannot go on
+    ├── CacheUnavailableError       Redis as the hot cache; what it lacks is read from ClickHouse
     └── WarehouseError              ClickHouse
         ├── WarehouseUnavailableError   no server, wrong address or password
         ├── MigrationRefusedError       a schema change other than added columns; carries the plan
@@ -66,6 +68,14 @@ class SourceUnreadableError(SourceError):
 
 class SourceEmptyError(SourceError):
     """A source that has nothing for what was asked."""
+
+
+class LiveError(LabelAssetsError):
+    """The live engine cannot work."""
+
+
+class CacheUnavailableError(LabelAssetsError):
+    """The hot cache does not answer."""
 
 
 class WarehouseError(LabelAssetsError):

@@ -239,6 +239,27 @@ class LiveSettings(BaseModel):
     metrics_port: int = Field(default=0, ge=0, le=65_000)
 
 
+class CacheSettings(BaseModel):
+    """The hot cache: the newest label rows of every instrument, granularity and horizon in Redis.
+
+    Attributes:
+        days: Rows that open so far before the newest one of their kind are held [days].
+        least_rows: At least about so many rows of each kind are held, of daily and weekly candles too.
+        ttl_jitter: Rows live as long as they are held and a random part of this share longer, so that those written
+            together do not expire together [1].
+        timeout_s: Longest wait for Redis, after which ClickHouse is asked [s].
+        sync_s: Pause between two looks for rows in ClickHouse that the cache lacks [s].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    days: int = Field(default=7, ge=1, le=3660)
+    least_rows: int = Field(default=64, ge=1, le=10_000)
+    ttl_jitter: float = Field(default=0.1, ge=0, le=1)
+    timeout_s: float = Field(default=0.25, gt=0, le=60)
+    sync_s: float = Field(default=5.0, gt=0)
+
+
 class SlaSettings(BaseModel):
     """What the service promises; `label-assets monitor` watches it.
 
@@ -303,6 +324,7 @@ class Settings(BaseSettings):
         owners: Teams that own the assets, as `team:name`; shown in the UI.
         alerts: Who is told of failures.
         live: The live engine.
+        cache: The hot cache.
         sla: What the service promises.
         labels: Numbers inside the definitions.
     """
@@ -339,6 +361,7 @@ class Settings(BaseSettings):
     owners: Annotated[tuple[Annotated[str, Field(pattern=r"^team:[A-Za-z0-9_.-]+$")], ...], NoDecode] = ()
     alerts: AlertSettings = AlertSettings()
     live: LiveSettings = LiveSettings()
+    cache: CacheSettings = CacheSettings()
     sla: SlaSettings = SlaSettings()
     labels: LabelSettings = LabelSettings()
 

@@ -1,0 +1,1 @@
+"""The hot cache: the newest label rows of every instrument, granularity and horizon, in Redis."""
