@@ -216,7 +216,7 @@ class LiveSettings(BaseModel):
         flush_s: Longest wait until what was computed goes to ClickHouse [s].
         lease_s: A worker that has not been heard of for so long loses its instruments to the others [s].
         read_count: Entries read at once.
-        most_unstored: With so many candles that ClickHouse has not taken yet a worker reads no more: they wait in Redis.
+        most_unstored: With so many candles that ClickHouse has not taken a worker reads no more: they wait in Redis.
         clock_tolerance_s: A candle that closes up to so far in the future is taken for finished: clocks differ [s].
         retention_s: Entries are trimmed from the streams when they were stored and are older than this [s].
         statistics_s: Shortest pause between two updates of the statistics of changed days [s].

@@ -1,11 +1,19 @@
 """Assets raw_candles and candles."""
 
 import time
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import dagster as dg
 
-from label_assets.assets.accounting import month_accounts, revision_account, revision_line, run_account, stale_months
+from label_assets.assets.accounting import (
+    data_version,
+    month_accounts,
+    revision_account,
+    revision_line,
+    run_account,
+    stale_months,
+)
 from label_assets.assets.metadata import Written, column_schema, report
 from label_assets.assets.partitions import BACKFILL_POLICY, MonthRun, month_runs
 from label_assets.assets.resources import now_ts
@@ -51,7 +59,8 @@ def ingest(
     # The trace comes first: a run that dies before the candles are written is repeated and finds it.
     trace(warehouse, instrument_id, base, changes.revisions, source.describe(), read_at)
     result = warehouse.upsert(RAW_CANDLES, whole, rows)
-    warehouse.upsert(REJECTED_CANDLES, whole, rejected_rows(instrument_id, batch.rejected))
+    rejected = rejected_rows(instrument_id, batch.rejected, warehouse.read(REJECTED_CANDLES, whole))
+    warehouse.upsert(REJECTED_CANDLES, whole, rejected)
     extra = run_account(batch, source) | {"run_rows_stored": result.rows} | revision_account(changes, affected)
     ts = rows["ts"].to_numpy()
     return Ingestion(
@@ -82,14 +91,16 @@ def candle_assets(
         candle_source: dg.ResourceParam[Source],
         calendar: dg.ResourceParam[SessionCalendar],
     ) -> dg.MaterializeResult[Any]:
+        accounts: list[Mapping[str, Any]] = []
         for months in month_runs(context.partition_keys):
             done = ingest(warehouse, candle_source, settings, calendar, months)
             report(context, done.written)
+            accounts += done.written.monthly
             if done.line:
                 context.log.log("WARNING" if done.is_stale else "INFO", done.line)
             if "skipped" in done.written.extra:
                 context.log.warning(f"{months.instrument_id} {months.first_month}..{months.last_month}: no source rows")
-        return dg.MaterializeResult()
+        return dg.MaterializeResult(data_version=data_version(accounts))
 
     @dg.asset(
         partitions_def=partitions_def,

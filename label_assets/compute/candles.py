@@ -9,13 +9,14 @@ from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from label_assets.catalog.tables import CANDLES, RAW_CANDLES, REJECTED_CANDLES
 from label_assets.compute.rows import candles_from_rows, rows_from_arrays
 from label_assets.kernels.arrays import Candles
 from label_assets.market.calendar import SessionCalendar
 from label_assets.market.resampling import ladder
-from label_assets.sources.batch import CandleBatch, RejectedCandle
+from label_assets.sources.batch import STREAM_FILE, CandleBatch, RejectedCandle
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.upsert import Scope
 
@@ -52,8 +53,14 @@ def raw_rows(batch: CandleBatch, stored: pa.Table) -> pa.Table:
     return pa.concat_tables([rows, stored.filter(pa.array(kept))])
 
 
-def rejected_rows(instrument_id: str, rejected: Sequence[RejectedCandle]) -> pa.Table:
-    """Rows of `rejected_candles` in the wire schema."""
+def rejected_rows(instrument_id: str, rejected: Sequence[RejectedCandle], stored: pa.Table | None = None) -> pa.Table:
+    """Rows of `rejected_candles` in the wire schema.
+
+    Args:
+        instrument_id: The instrument.
+        rejected: What a source rejects.
+        stored: Rows of the same range; those of the live engine stay, which no source knows.
+    """
     schema = REJECTED_CANDLES.wire_schema()
     columns = [
         pa.array(
@@ -62,7 +69,10 @@ def rejected_rows(instrument_id: str, rejected: Sequence[RejectedCandle]) -> pa.
         )
         for name in schema.names
     ]
-    return pa.Table.from_arrays(columns, schema=schema)
+    rows = pa.Table.from_arrays(columns, schema=schema)
+    if stored is None:
+        return rows
+    return pa.concat_tables([rows, stored.filter(pc.equal(stored["source_file"], STREAM_FILE))])
 
 
 def candle_rows(

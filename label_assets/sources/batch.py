@@ -12,6 +12,9 @@ from typing import Protocol, runtime_checkable
 from label_assets.errors import CandleError
 from label_assets.kernels.arrays import Candles
 
+STREAM_FILE = "stream"
+"""What the live engine has in place of a file's name; such rows are its own, and no other source removes them."""
+
 
 @dataclass(frozen=True, slots=True)
 class RejectedCandle:
