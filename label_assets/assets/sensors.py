@@ -1,7 +1,8 @@
 """Sensors that start incremental runs: files that landed, rows that somebody else wrote.
 
 Both ask for one range run an instrument, over the months that the change reaches and no others. A run key derives from
-what changed, so that no tick, restart or lost cursor starts the same work twice.
+what changed, so that no tick, restart or lost cursor starts the same work twice. An instrument of which a run is queued
+or under way, a backfill's too, waits for its end: what that run stored needs no other one.
 
 Belongs here: when to look and what to start. Does not belong here: what changed and what it reaches
 (`compute.arrivals`).
@@ -10,11 +11,14 @@ Belongs here: when to look and what to start. Does not belong here: what changed
 import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from functools import cache, partial
 from hashlib import blake2b, file_digest
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from dagster._core.storage.tags import AUTO_RETRY_RUN_ID_TAG, PARTITION_NAME_TAG, WILL_RETRY_TAG
 
 from label_assets.assets.partitions import RANGE_END_TAG, RANGE_START_TAG, clamp_months, partition_key
 from label_assets.assets.resources import now_ts
@@ -38,6 +42,9 @@ SETTLE_S = 2.0
 
 BUDGET_S = 30.0
 """After this long a tick leaves the other instruments to the next one; Dagster ends a tick after 60 s [s]."""
+
+RETRY_PATIENCE_S = 120.0
+"""A run that failed longer ago and was not tried again will not be [s]; the daemon does it within seconds."""
 
 UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
@@ -77,11 +84,14 @@ def _landing_sensor(settings: Settings, assets: Sequence[str]) -> dg.SensorDefin
         candle_source: dg.ResourceParam[Source],
     ) -> dg.SensorResult:
         cursor: dict[str, Seen] = json.loads(context.cursor or "{}")
+        busy = cache(partial(_busy_instruments, context.instance))
         requests, notes = [], []
         for name in _within_budget(instrument.name for instrument in settings.instruments):
             seen = _contents(candle_source, name, settings.base_granularity, cursor.get(name, {}))
             if seen is None or _digests(seen) == _digests(cursor.get(name, {})):
                 continue
+            if name in busy():
+                continue  # a run that has yet to read takes the new content along; the next tick looks again
             try:
                 arrival = find_source_arrival(warehouse, settings, candle_source, name, now_ts())
             except SourceError as error:
@@ -109,10 +119,11 @@ def _stream_sensor(settings: Settings, assets: Sequence[str]) -> dg.SensorDefini
     )
     def stream_sensor(context: dg.SensorEvaluationContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.SensorResult:
         cursor: dict[str, int] = json.loads(context.cursor or "{}")
+        busy = cache(partial(_busy_instruments, context.instance))
         newest = {mark.instrument_id: mark.version for mark in newest_raw_versions(warehouse, settings)}
         requests = []
         for name in _within_budget(name for name in newest if newest[name] > cursor.get(name, 0)):
-            if _is_busy(context.instance, name):
+            if name in busy():
                 continue  # what is being written now is that run's business; the next tick looks again
             arrival = find_stored_arrival(warehouse, settings, name, cursor.get(name, 0))
             if arrival is not None:
@@ -195,14 +206,23 @@ def _request(
     )
 
 
-def _is_busy(instance: dg.DagsterInstance, instrument: str) -> bool:
-    """Whether a run that may write this instrument's raw candles is queued or under way."""
-    runs = instance.get_runs(filters=dg.RunsFilter(statuses=UNFINISHED), limit=100)
-    for run in runs:
-        keys = (run.tags.get(RANGE_START_TAG), run.tags.get(RANGE_END_TAG), run.tags.get("dagster/partition"))
-        if any(key is not None and key.rsplit("|", 1)[0] == instrument for key in keys):
-            return True
-    return False
+def _busy_instruments(instance: dg.DagsterInstance) -> set[str]:
+    """Instruments with a run that is queued, under way, or failed and about to be tried again."""
+    recent = datetime.now(UTC) - timedelta(seconds=RETRY_PATIENCE_S)
+    runs = [
+        *instance.get_runs(dg.RunsFilter(statuses=UNFINISHED)),
+        *(
+            run
+            for run in instance.get_runs(
+                dg.RunsFilter(
+                    statuses=[dg.DagsterRunStatus.FAILURE], tags={WILL_RETRY_TAG: "true"}, updated_after=recent
+                )
+            )
+            if AUTO_RETRY_RUN_ID_TAG not in run.tags
+        ),
+    ]
+    keys = (run.tags.get(tag) for run in runs for tag in (RANGE_START_TAG, RANGE_END_TAG, PARTITION_NAME_TAG))
+    return {key.rsplit("|", 1)[0] for key in keys if key is not None}
 
 
 def _result(

@@ -213,15 +213,26 @@ def test_rows_of_another_writer_start_a_run_from_candles_on_and_rows_of_runs_sta
     assert _requests(place.tick("stream_sensor", None)) == [], "nor after a lost cursor"
 
 
-def test_stream_sensor_leaves_an_instrument_alone_while_a_run_writes_it(place: Place) -> None:
+def test_both_leave_an_instrument_alone_while_a_run_of_it_is_to_come_or_under_way(place: Place) -> None:
+    """What a backfill, or the other sensor, is about to store needs no run of its own."""
     _write_as_another(place, market_rows(JANUARY, JANUARY))
+    _land(place, market_rows(JANUARY, FEBRUARY))
     job = job_of(place.settings)
-    tags = {"dagster/partition": partition_key(INSTRUMENT, JANUARY)}
-    run = place.instance.create_run_for_job(job, tags=tags, status=dg.DagsterRunStatus.STARTED)
-    waiting = place.tick("stream_sensor", None)
-    assert _requests(waiting) == []
-    place.instance.delete_run(run.run_id)
-    assert len(_requests(place.tick("stream_sensor", waiting.cursor))) == 1
+    of_range = {RANGE_START_TAG: partition_key(INSTRUMENT, JANUARY), RANGE_END_TAG: partition_key(INSTRUMENT, JANUARY)}
+    to_retry = of_range | {"dagster/will_retry": "true"}
+    cases: list[tuple[dg.DagsterRunStatus, dict[str, str], int]] = [
+        (dg.DagsterRunStatus.NOT_STARTED, of_range, 0),  # a queued one needs a code location
+        (dg.DagsterRunStatus.STARTED, {"dagster/partition": partition_key(INSTRUMENT, JANUARY)}, 0),
+        (dg.DagsterRunStatus.STARTED, {"dagster/partition": partition_key("GBPUSD", JANUARY)}, 1),
+        (dg.DagsterRunStatus.FAILURE, to_retry, 0),
+        (dg.DagsterRunStatus.FAILURE, to_retry | {"dagster/auto_retry_run_id": "another"}, 1),
+        (dg.DagsterRunStatus.FAILURE, of_range, 1),
+    ]
+    for status, tags, expected in cases:
+        run = place.instance.create_run_for_job(job, tags=tags, status=status)
+        for sensor in ("landing_sensor", "stream_sensor"):
+            assert len(_requests(place.tick(sensor, None))) == expected, (sensor, status, tags)
+        place.instance.delete_run(run.run_id)
 
 
 def _write_as_another(place: Place, rows: Rows) -> None:
