@@ -46,6 +46,21 @@ class Write(NamedTuple):
     first_ts: int = -1
 
 
+class EncodedWrite(NamedTuple):
+    """As `Write`, with open times and values of `cache.record.encode` in place of columns and versions."""
+
+    section: Section
+    epochs: Sequence[int]
+    values: Sequence[bytes]
+    first_ts: int = -1
+
+
+def _encoded(write: Write) -> EncodedWrite:
+    epochs = np.asarray(write.columns["ts"]).tolist()
+    versions = [write.versions] * len(epochs) if isinstance(write.versions, int) else write.versions
+    return EncodedWrite(write.section, epochs, encode(write.columns, versions), write.first_ts)
+
+
 def cache_url(settings: Settings, *, start: bool = True) -> str | None:
     """Address of the Redis in use.
 
@@ -116,11 +131,12 @@ class HotCache:
         Returns:
             Number of rows whose content is new.
         """
+        return self.write_values([_encoded(write) for write in writes], publish=publish)
+
+    def write_values(self, writes: Iterable[EncodedWrite], *, publish: bool = False) -> int:
+        """As `write_all`, of rows that are encoded already: one `encode` of many sections' rows costs as one of few."""
         calls: list[tuple[Any, ...]] = []
-        for section, columns, versions, first_ts in writes:
-            epochs = np.asarray(columns["ts"]).tolist()
-            each = [versions] * len(epochs) if isinstance(versions, int) else versions
-            values = encode(columns, each)
+        for section, epochs, values, first_ts in writes:
             for start in range(0, max(1, len(values)), ROWS_PER_CALL):
                 part = slice(start, start + ROWS_PER_CALL)
                 is_last = start + ROWS_PER_CALL >= len(values)
@@ -159,7 +175,7 @@ class HotCache:
 
     def rows(self, section: Section, epochs: Sequence[int]) -> dict[int, Rows]:
         """Rows of one section by open time [epoch s]; those that the cache does not hold are absent."""
-        values = self._run("MGET", *(self.commands.row_key(section, epoch) for epoch in epochs)) if epochs else []
+        values = self.run("MGET", *(self.commands.row_key(section, epoch) for epoch in epochs)) if epochs else []
         return {epoch: decode([value]) for epoch, value in zip(epochs, values, strict=True) if value is not None}
 
     def range(self, section: Section, start_ts: int, end_ts: int = END_OF_TIME, most: int = 10_000) -> Rows | None:
@@ -179,7 +195,7 @@ class HotCache:
 
     def epochs(self, section: Section, start_ts: int = 0) -> list[int]:
         """Open times of the rows that the index of a section lists from a time on [epoch s]."""
-        return [int(epoch) for epoch in self._run("ZRANGEBYSCORE", self.commands.index_key(section), start_ts, "+inf")]
+        return [int(epoch) for epoch in self.run("ZRANGEBYSCORE", self.commands.index_key(section), start_ts, "+inf")]
 
     def stats(self) -> dict[str, int | float | str]:
         """What Redis says of itself, and how many sections the cache covers."""
@@ -188,12 +204,18 @@ class HotCache:
             covered = int(self.redis.hlen(self.commands.watermark_key()))
         return server_stats(told) | {"namespace": self.commands.namespace, "sections": covered}
 
-    def _run(self, *command: Any) -> Any:
+    def covered(self, asked: Sequence[Section]) -> list[bool]:
+        """Whether the cache knows from when on it holds all rows of a section, for each."""
+        calls = [("ZSCORE", self.commands.index_key(section), "span") for section in asked]
+        return [score is not None for score in self._pipelined(calls)]
+
+    def run(self, *command: Any) -> Any:
+        """One command."""
         with named_outage():
             return self.redis.execute_command(*command)
 
     def _call(self, call: Call) -> Any:
-        return self._run(*call.command)
+        return self.run(*call.command)
 
     def _pipelined(self, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
         if not commands:
