@@ -4,7 +4,9 @@ Belongs here: names of metadata about the source. Does not belong here: what eve
 """
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from hashlib import blake2b
 from typing import Any, NamedTuple
 
 import dagster as dg
@@ -31,6 +33,15 @@ class SourceReading(NamedTuple):
     fingerprint: str
 
 
+def data_version(accounts: Sequence[Mapping[str, Any]]) -> dg.DataVersion:
+    """Version of what a run read, from the accounts of its months: what is made from other data is then outdated.
+
+    One for all partitions of the run, for Dagster knows no other: the same months read again have the same version.
+    """
+    text = "".join(str(account[_FINGERPRINT]) for account in accounts)
+    return dg.DataVersion(blake2b(text.encode(), digest_size=12).hexdigest())
+
+
 def month_borders(months: MonthRun) -> list[int]:
     """Starts of the months of a run, and the end of the last one [epoch s]."""
     return [*(month_start(month) for month in months.months), months.end_ts]
@@ -46,7 +57,7 @@ def run_account(batch: CandleBatch, source: Source) -> dict[str, Any]:
         "run_rows_dropped": sum(batch.dropped.values()),
         "run_rows_dropped_by_rule": dict(batch.dropped),
         "run_source": source.describe(),
-        "run_files": ", ".join(batch.files),
+        **({"run_files": ", ".join(batch.files)} if batch.files else {}),
         **{f"run_{name}": count for name, count in batch.notes.items()},
     }
     if not batch.rows_in:
@@ -60,7 +71,12 @@ def month_accounts(batch: CandleBatch, months: MonthRun, read_at: int) -> list[d
     candles = np.diff(np.searchsorted(batch.candles.ts, borders))
     rejected = np.diff(np.searchsorted(np.array([row.ts for row in batch.rejected], np.int64), borders))
     return [
-        {"source_candles": ours, "rows_rejected": bad, _READ_AT: read_at, _FINGERPRINT: fingerprint}
+        {
+            "source_candles": ours,
+            "rows_rejected": bad,
+            _READ_AT: dg.MetadataValue.timestamp(float(read_at)),
+            _FINGERPRINT: fingerprint,
+        }
         for ours, bad, fingerprint in zip(
             candles.tolist(), rejected.tolist(), fingerprints(batch, borders), strict=True
         )
@@ -83,7 +99,9 @@ def recorded_readings(instance: dg.DagsterInstance, months: MonthRun) -> dict[st
         metadata = record.asset_materialization.metadata if record.asset_materialization else {}
         if record.partition_key and _FINGERPRINT in metadata:
             month = record.partition_key.rsplit("|", 1)[1]
-            readings[month] = SourceReading(int(str(metadata[_READ_AT].value)), str(metadata[_FINGERPRINT].value))
+            readings[month] = SourceReading(
+                int(float(str(metadata[_READ_AT].value))), str(metadata[_FINGERPRINT].value)
+            )
     return readings
 
 

@@ -146,3 +146,13 @@ def count_overdue_open_rows(warehouse: Warehouse, instrument_id: str, settings: 
         found.by_month[group["month"]] += group["overdue_rows"]
         found.where[f"{group['granularity']} {group['horizon']}"] += group["overdue_rows"]
     return found
+
+
+def count_outdated_rows(warehouse: Warehouse, instrument_id: str, label_version: str) -> dict[str, dict[str, int]]:
+    """Rows of `labels` of an instrument, of all time, by month `YYYY-MM` and the other version that made them."""
+    found: dict[str, dict[str, int]] = {}
+    for group in warehouse.query(
+        "count_outdated_labels", instrument=instrument_id, label_version=label_version
+    ).to_pylist():
+        found.setdefault(group["month"], {})[group["label_version"]] = group["outdated_rows"]
+    return found

@@ -82,6 +82,7 @@ def test_checks_block_where_rows_would_be_wrong_and_only_tell_where_they_are_few
         "labels.columns_agree": True,
         "labels.look_ahead_audit": True,
         "labels.no_overdue_open_rows": False,
+        "labels.no_outdated_rows": False,
         "label_statistics.class_balance_is_stable": False,
     }
     assert all(spec.description for spec in specs)
