@@ -5,7 +5,7 @@ Belongs here: connections and their settings. Does not belong here: what is writ
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from label_assets.errors import WarehouseError, WarehouseUnavailableError
 from label_assets.settings import Settings
 from label_assets.warehouse import migration
 from label_assets.warehouse.statements import statement
-from label_assets.warehouse.upsert import Scope, UpsertResult, upsert
+from label_assets.warehouse.upsert import Scope, ScopeRows, UpsertResult, upsert
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -169,26 +169,40 @@ class Warehouse:
     def read(self, table: Table, scope: Scope) -> pa.Table:
         """Rows of a table within a scope, in key order, in the wire schema."""
         with _named_errors(f"rows of {table.name} for {scope.instrument_id}"):
-            return read_scope(self.client, table, scope)
+            return read_scopes(self.client, table, [scope])
 
     def upsert(self, table: Table, scope: Scope, rows: pa.Table) -> UpsertResult:
         """Make the rows of a scope be exactly `rows`; see `warehouse.upsert`."""
         with _named_errors(f"rows of {table.name} for {scope.instrument_id}"):
-            return upsert(self.client, table, scope, rows, read_scope)
+            return upsert(self.client, table, [ScopeRows(scope, rows)], read_scopes)
+
+    def upsert_all(self, table: Table, parts: Sequence[ScopeRows]) -> UpsertResult:
+        """As `upsert`, for scopes of any instruments that do not overlap: one reading and one insert a year."""
+        with _named_errors(f"rows of {table.name} for {len(parts)} scopes"):
+            return upsert(self.client, table, parts, read_scopes)
 
 
-def read_scope(client: "Client", table: Table, scope: Scope) -> pa.Table:
-    """Rows of the view within a scope, in key order, in the wire schema."""
-    granularity = "AND t.granularity = {granularity:String} " if scope.granularity is not None else ""
-    order = ", ".join(f"t.{name}" for name in table.key_names)
+def read_scopes(client: "Client", table: Table, scopes: Sequence[Scope]) -> pa.Table:
+    """Rows of the view within some scopes, in key order, in the wire schema."""
+    ranges: dict[tuple[int, int, str | None], list[str]] = {}
+    for scope in scopes:
+        ranges.setdefault((scope.start_ts, scope.end_ts, scope.granularity), []).append(scope.instrument_id)
+    conditions, parameters = [], dict[str, Any]()
+    for number, ((start_ts, end_ts, granularity), instruments) in enumerate(ranges.items()):
+        names = "= {i%d:String}" if len(instruments) == 1 else "IN {i%d:Array(String)}"
+        conditions.append(
+            f"(t.instrument_id {names % number} AND t.ts >= toDateTime({{s{number}:UInt32}}, 'UTC') "
+            f"AND t.ts < toDateTime({{e{number}:UInt32}}, 'UTC')"
+            + (f" AND t.granularity = {{g{number}:String}})" if granularity is not None else ")")
+        )
+        parameters[f"i{number}"] = instruments[0] if len(instruments) == 1 else instruments
+        parameters |= {f"s{number}": start_ts, f"e{number}": end_ts}
+        if granularity is not None:
+            parameters[f"g{number}"] = granularity
     sql = (
-        f"SELECT {select_list(table.all_columns)} FROM `{table.name}` AS t "
-        "WHERE t.instrument_id = {instrument:String} AND t.ts >= toDateTime({start:UInt32}, 'UTC') "
-        f"AND t.ts < toDateTime({{end:UInt32}}, 'UTC') {granularity}ORDER BY {order}"
+        f"SELECT {select_list(table.all_columns)} FROM `{table.name}` AS t WHERE {' OR '.join(conditions)} "
+        f"ORDER BY {', '.join(f't.{name}' for name in table.key_names)}"
     )
-    parameters = {"instrument": scope.instrument_id, "start": scope.start_ts, "end": scope.end_ts}
-    if scope.granularity is not None:
-        parameters["granularity"] = scope.granularity
     return _whole(client.query_arrow(sql, parameters=parameters, use_strings=True)).cast(table.wire_schema())
 
 

@@ -8,10 +8,10 @@ Belongs here: comparing and inserting. Does not belong here: connections (`wareh
 """
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -93,32 +93,50 @@ class UpsertResult:
         )
 
 
-Reader = Callable[["Client", Table, Scope], pa.Table]
+class ScopeRows(NamedTuple):
+    """What should be in a scope.
+
+    Attributes:
+        scope: What is owned. Stored rows inside it that `rows` does not hold are removed.
+        rows: What should be, in the table's wire schema, any order, no key twice, all inside the scope.
+    """
+
+    scope: Scope
+    rows: pa.Table
 
 
-def upsert(client: "Client", table: Table, scope: Scope, rows: pa.Table, read: Reader) -> UpsertResult:
-    """Make the rows of a scope be exactly `rows`.
+Reader = Callable[["Client", Table, Sequence[Scope]], pa.Table]
+
+
+def upsert(client: "Client", table: Table, parts: Sequence[ScopeRows], read: Reader) -> UpsertResult:
+    """Make the rows of some scopes be exactly what they should be, with one insert a year for all of them.
 
     Args:
         client: Connection to the database.
         table: The table.
-        scope: What is owned. Stored rows inside it that `rows` does not hold are removed.
-        rows: What should be, in the table's wire schema, any order, no key twice, all inside the scope.
-        read: Gives what is stored in a scope.
+        parts: Scopes that do not overlap, with their rows.
+        read: Gives what is stored in some scopes.
 
     Returns:
-        Counts and times over all years of the scope.
+        Counts and times over all scopes.
 
     Raises:
-        WarehouseError: for rows outside the scope or a key that occurs twice; nothing was written.
+        WarehouseError: for rows outside their scope or a key that occurs twice; nothing was written.
     """
-    rows = rows.cast(table.wire_schema()).combine_chunks()
-    ts = rows["ts"].to_numpy()
-    _refuse_strangers(table, scope, rows, ts)
+    years: dict[int, list[ScopeRows]] = {}
+    for scope, unordered in parts:
+        rows = unordered.cast(table.wire_schema()).combine_chunks()
+        ts = rows["ts"].to_numpy()
+        _refuse_strangers(table, scope, rows, ts)
+        for year in scope.years():
+            inside = (ts >= year.start_ts) & (ts < year.end_ts)
+            own = rows if inside.all() else rows.filter(pa.array(inside))
+            years.setdefault(datetime.fromtimestamp(year.start_ts, UTC).year, []).append(ScopeRows(year, own))
     result = UpsertResult()
-    for year in scope.years():
-        inside = (ts >= year.start_ts) & (ts < year.end_ts)
-        result += _upsert_year(client, table, year, rows if inside.all() else rows.filter(pa.array(inside)), read)
+    for _, year_parts in sorted(years.items()):
+        scopes = [part.scope for part in year_parts]
+        whole = pa.concat_tables([part.rows for part in year_parts]).combine_chunks()
+        result += _upsert_year(client, table, scopes, whole, read)
     return result
 
 
@@ -136,13 +154,13 @@ def _refuse_strangers(table: Table, scope: Scope, rows: pa.Table, ts: NDArray[np
         )
 
 
-def _upsert_year(client: "Client", table: Table, scope: Scope, rows: pa.Table, read: Reader) -> UpsertResult:
+def _upsert_year(client: "Client", table: Table, scopes: Sequence[Scope], rows: pa.Table, read: Reader) -> UpsertResult:
     started = time.perf_counter()
-    stored = read(client, table, scope)
+    stored = read(client, table, scopes)
     read_done = time.perf_counter()
     changed, vanished = _difference(table, rows, stored)
     if len(changed) or len(vanished):
-        _insert(client, table, scope, rows.take(pa.array(changed)), stored.take(pa.array(vanished)))
+        _insert(client, table, scopes, rows.take(pa.array(changed)), stored.take(pa.array(vanished)))
     return UpsertResult(
         rows=rows.num_rows,
         rows_written=len(changed),
@@ -184,7 +202,7 @@ def _difference(table: Table, rows: pa.Table, stored: pa.Table) -> tuple[NDArray
 def _key_codes(table: Table, rows: pa.Table, stored: pa.Table) -> NDArray[np.int64]:
     """One integer a row of both tables that is equal where, and ordered as, the keys are."""
     codes = np.zeros(rows.num_rows + stored.num_rows, np.int64)
-    for name in table.key_names[1:]:  # the scope holds one instrument
+    for name in table.key_names:
         both = pa.chunked_array([*rows[name].chunks, *stored[name].chunks], type=rows[name].type)
         encoded = both.combine_chunks().dictionary_encode()
         rank = np.argsort(np.argsort(encoded.dictionary.to_numpy(zero_copy_only=False)))
@@ -208,14 +226,14 @@ def _equal_rows(table: Table, left: pa.Table, right: pa.Table) -> NDArray[np.boo
     return same
 
 
-def _insert(client: "Client", table: Table, scope: Scope, changed: pa.Table, vanished: pa.Table) -> None:
+def _insert(client: "Client", table: Table, scopes: Sequence[Scope], changed: pa.Table, vanished: pa.Table) -> None:
     newest = client.query(
         statement("read_newest_version"),
         parameters={
             "table": storage_name(table),
-            "instrument": scope.instrument_id,
-            "start": scope.start_ts,
-            "end": scope.end_ts,
+            "instruments": sorted({scope.instrument_id for scope in scopes}),
+            "start": min(scope.start_ts for scope in scopes),
+            "end": max(scope.end_ts for scope in scopes),
         },
     ).result_rows
     version = max(time.time_ns() // 1_000, int(newest[0][0]) + 1)  # a clock that was set back must not lose to old rows

@@ -15,7 +15,7 @@ from label_assets.catalog.tables import CANDLES, REJECTED_CANDLES
 from label_assets.errors import WarehouseError
 from label_assets.warehouse import upsert as upsert_module
 from label_assets.warehouse.client import Warehouse
-from label_assets.warehouse.upsert import Scope
+from label_assets.warehouse.upsert import Scope, ScopeRows
 
 START = 1_704_067_200  # 2024-01-01
 HOUR = 3_600
@@ -148,6 +148,25 @@ def test_rows_outside_the_scope_are_left_alone_and_refused(warehouse: Warehouse)
     for strangers in (candle_table("EURUSD", [("H1", 7, 1.0)]), candle_table("GBPUSD", [("H1", 1, 1.0)])):
         with pytest.raises(WarehouseError, match="outside its time range"):
             warehouse.upsert(CANDLES, narrow, strangers)
+
+
+def test_many_scopes_are_one_insert_and_touch_nothing_else(warehouse: Warehouse) -> None:
+    warehouse.client.command("SYSTEM STOP MERGES candles_storage")
+    both = [("H1", hour, 1.0) for hour in range(6)] + [("D", 0, 5.0)]
+    whole = {name: Scope(name, START, START + 24 * HOUR) for name in ("EURUSD", "GBPUSD")}
+    made = warehouse.upsert_all(CANDLES, [ScopeRows(whole[name], candle_table(name, both)) for name in whole])
+    assert (made.rows_written, parts(warehouse)) == (14, 1)
+    part = [
+        ScopeRows(Scope("EURUSD", START, START + 3 * HOUR, "H1"), candle_table("EURUSD", [("H1", 0, 2.0)])),
+        ScopeRows(Scope("GBPUSD", START + 4 * HOUR, START + 9 * HOUR, "H1"), candle_table("GBPUSD", both[4:6])),
+    ]
+    result = warehouse.upsert_all(CANDLES, part)
+    assert (result.rows_written, result.rows_removed, result.rows_unchanged) == (1, 2, 2)
+    assert stored(warehouse) == {("H1", 0, 2.0), *both[3:]}
+    assert stored(warehouse, "GBPUSD") == set(both)
+    assert parts(warehouse) == 2
+    again = warehouse.upsert_all(CANDLES, part)
+    assert (again.rows_written, again.rows_removed, parts(warehouse)) == (0, 0, 2)
 
 
 def test_a_key_that_occurs_twice_is_refused(warehouse: Warehouse) -> None:

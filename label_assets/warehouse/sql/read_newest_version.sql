@@ -1,5 +1,5 @@
--- Newest version within a scope, tombstones included; 0 where nothing was ever stored.
+-- Newest version within some scopes, tombstones included; 0 where nothing was ever stored.
 SELECT max(version) AS version
 FROM {table:Identifier} AS t
-WHERE t.instrument_id = {instrument:String}
+WHERE t.instrument_id IN {instruments:Array(String)}
     AND t.ts >= toDateTime({start:UInt32}, 'UTC') AND t.ts < toDateTime({end:UInt32}, 'UTC')
