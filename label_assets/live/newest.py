@@ -32,7 +32,7 @@ from label_assets.kernels.returns import ReturnParameters, returns
 from label_assets.kernels.sample_weights import WeightParameters, sample_weights
 from label_assets.kernels.volatility import volatility
 from label_assets.kernels.windows import Windows, path_windows
-from label_assets.live.tail import Tail
+from label_assets.live.tail import TailView, newest
 from label_assets.settings import LabelSettings, parse_width
 
 
@@ -71,12 +71,12 @@ class _Near(NamedTuple):
 class EventCounts:
     """Event counts of the windows that are over, of one instrument, granularity and horizon."""
 
-    def __init__(self, tail: Tail, granularity_name: str, horizon: int) -> None:
+    def __init__(self, tail: TailView, granularity_name: str, horizon: int) -> None:
         """Compute them as a run does, from all that the tail holds."""
         rung = tail.settings.labels.granularity(granularity_name)
         self._burst = BurstParameters(horizon, rung.burst_sample, rung.burst_minimum)
         self._counts = np.empty(0, np.int32)
-        ts = tail.rungs[granularity_name].view.ts
+        ts = tail.rungs[granularity_name].ts
         over = ts[: max(0, len(ts) - horizon)][-rung.burst_sample - horizon :]
         if len(over):
             back = level_reach(tail.settings, granularity_name).back
@@ -96,7 +96,7 @@ class EventCounts:
         return event_bursts(np.concatenate([known, is_open]), self._burst)
 
 
-def newest_rows(tail: Tail, granularity_name: str, added: int, counts: dict[int, EventCounts]) -> list[NewestRows]:
+def newest_rows(tail: TailView, granularity_name: str, added: int, counts: dict[int, EventCounts]) -> list[NewestRows]:
     """Rows that the `added` newest candles of a granularity can have changed, of every horizon.
 
     Args:
@@ -110,9 +110,9 @@ def newest_rows(tail: Tail, granularity_name: str, added: int, counts: dict[int,
     return [_rows_of_horizon(tail, granularity_name, horizon, added, counts[horizon], at_entry) for horizon in counts]
 
 
-def _levels_at_entries(tail: Tail, granularity_name: str, entries: int) -> _AtEntry:
+def _levels_at_entries(tail: TailView, granularity_name: str, entries: int) -> _AtEntry:
     labels = tail.settings.labels
-    candles = tail.rungs[granularity_name].newest(entries + level_reach(tail.settings, granularity_name).back)
+    candles = newest(tail.rungs[granularity_name], entries + level_reach(tail.settings, granularity_name).back)
     atr = average_true_range(candles, labels.atr_period)
     history = level_history(candles, atr, labels, granularity_name)
     first = max(0, len(candles.ts) - entries)
@@ -155,11 +155,11 @@ def _newest_entries(considered: ConsideredLevels, count: int) -> ConsideredLevel
 
 
 def _rows_of_horizon(
-    tail: Tail, granularity_name: str, horizon: int, added: int, counts: EventCounts, at_entry: _AtEntry
+    tail: TailView, granularity_name: str, horizon: int, added: int, counts: EventCounts, at_entry: _AtEntry
 ) -> NewestRows:
     labels = tail.settings.labels
     rung = labels.granularity(granularity_name)
-    sample = tail.rungs[granularity_name].newest(rung.quantile_sample + 2 * horizon + added + labels.atr_period)
+    sample = newest(tail.rungs[granularity_name], rung.quantile_sample + 2 * horizon + added + labels.atr_period)
     sample_path = tail.path(granularity_name, sample)
     windows = path_windows(sample, sample_path, window_parameters(labels, granularity_name, horizon))
     decile = ReturnParameters(
@@ -180,8 +180,8 @@ def _rows_of_horizon(
     over = columns["event_count"][: near - horizon][-added:] if near > horizon else columns["event_count"][:0]
     columns["event_burst"] = counts.bursts(over)
     changed = min(horizon + added, near)
-    newest = {name: column[-changed:] for name, column in columns.items()}
-    return NewestRows(tail.instrument_id, granularity_name, horizon, newest)
+    rows = {name: column[-changed:] for name, column in columns.items()}
+    return NewestRows(tail.instrument_id, granularity_name, horizon, rows)
 
 
 def _families(inputs: _Near, labels: LabelSettings, granularity_name: str, horizon: int) -> dict[str, NDArray[Any]]:

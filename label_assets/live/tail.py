@@ -62,10 +62,6 @@ class GrowingCandles:
         """All candles."""
         return Candles._make(column[: self._count] for column in self._arrays)
 
-    def newest(self, count: int) -> Candles:
-        """At most `count` of them, the newest."""
-        return Candles._make(column[max(0, self._count - count) : self._count] for column in self._arrays)
-
     def append(self, more: Candles) -> None:
         """Add candles that are later than all others."""
         end = self._count + len(more.ts)
@@ -86,8 +82,58 @@ class GrowingCandles:
         return self._count
 
 
+class TailView:
+    """What a tail held at one time; any thread may read it, and it never changes.
+
+    Attributes:
+        settings: The settings.
+        instrument_id: The instrument.
+        rungs: Candles by granularity of the ladder, finest first.
+        is_whole: They are all that there are.
+    """
+
+    def __init__(self, settings: Settings, instrument_id: str, rungs: Mapping[str, Candles], *, is_whole: bool) -> None:
+        """Keep the candles."""
+        self.settings = settings
+        self.instrument_id = instrument_id
+        self.rungs = rungs
+        self.is_whole = is_whole
+
+    @property
+    def base(self) -> Candles:
+        """Base candles."""
+        return self.rungs[self.settings.base_granularity]
+
+    def slice(self, granularity_name: str, start_ts: int, end_ts: int, back: int | None = None) -> MarketSlice | None:
+        """As `MarketReader.slice`; None where the tail does not reach back far enough.
+
+        Args:
+            granularity_name: A labelled granularity.
+            start_ts: First open time of the rows [epoch s].
+            end_ts: End of their open times, not included [epoch s].
+            back: Candles before the first row; None for as many as any family needs.
+        """
+        candles = self.rungs[granularity_name]
+        around = reach.slice_reach(self.settings, granularity_name)
+        first = int(np.searchsorted(candles.ts, start_ts)) - (around.back if back is None else back)
+        end = int(np.searchsorted(candles.ts, end_ts)) + around.forward
+        if first < 0 and not self.is_whole:
+            return None
+        candles = Candles._make(column[max(first, 0) : end] for column in candles)
+        bars = self.rungs[str(granularity(granularity_name).path)]
+        if not self.is_whole and len(candles.ts) and bars.ts[0] > candles.close_ts[0]:
+            return None
+        path = self.path(granularity_name, candles)
+        return MarketSlice(self.instrument_id, granularity_name, start_ts, end_ts, candles, path)
+
+    def path(self, granularity_name: str, candles: Candles) -> Candles:
+        """Path bars from the first to the last of some candles of a granularity."""
+        first_ts, end_ts = (int(candles.close_ts[0]), int(candles.close_ts[-1])) if len(candles.ts) else (0, 0)
+        return between(self.rungs[str(granularity(granularity_name).path)], first_ts, end_ts)
+
+
 class Tail:
-    """The newest candles of one instrument. Appended to by one thread; `slice` and views may be used by others."""
+    """The newest candles of one instrument, to which more come. For one thread; views of it are for all."""
 
     def __init__(
         self,
@@ -123,6 +169,12 @@ class Tail:
         """Open time of the newest base candle [epoch s]; −1 where there is none."""
         return int(self._base.view.ts[-1]) if len(self._base) else -1
 
+    @property
+    def view(self) -> TailView:
+        """What it holds now."""
+        rungs = {name: rung.view for name, rung in self.rungs.items()}
+        return TailView(self.settings, self.instrument_id, rungs, is_whole=self.is_whole)
+
     def _note_bucket(self, name: str) -> None:
         """Note when the bucket of the newest base candle ends; 0 where there is none."""
         last = self.last_ts
@@ -145,7 +197,7 @@ class Tail:
                 continue
             if ts >= bucket_end:
                 rung = self.rungs[name]
-                is_done = len(rung) > 0 and int(rung.newest(1).close_ts[0]) >= bucket_end
+                is_done = len(rung) > 0 and int(rung.view.close_ts[-1]) >= bucket_end
                 self._note_bucket(name)
                 if is_done and close_ts < self._bucket_end[name]:
                     continue
@@ -171,8 +223,9 @@ class Tail:
             first = len(rung) - need.candles
             first = min(first, self._first_path_bar(name, need.path_of))
             if name == self.settings.base_granularity and len(rung):
-                # Of the coarsest bucket that is not over every base candle is there.
-                first = min(first, int(np.searchsorted(rung.view.ts, self.last_ts - 2 * _WEEK_S)))
+                # Of the coarsest bucket that is not over every base candle is there, and what may not be stored yet.
+                open_bucket = int(np.searchsorted(rung.view.ts, self.last_ts - 2 * _WEEK_S))
+                first = min(first, open_bucket, len(rung) - MOST_ADDED)
             if first > max(1024, len(rung) // 2):
                 rung.keep(first)
                 self.is_whole = False
@@ -181,41 +234,14 @@ class Tail:
         """Index of the first bar that the needed candles of a labelled granularity have as path."""
         if not path_of or not len(self.rungs[path_of]):
             return len(self.rungs[name])
-        needed = self.rungs[path_of].newest(self._needs[path_of].candles)
+        needed = newest(self.rungs[path_of].view, self._needs[path_of].candles)
         return int(np.searchsorted(self.rungs[name].view.ts, needed.close_ts[0]))
 
-    def slice(self, granularity_name: str, start_ts: int, end_ts: int, back: int | None = None) -> MarketSlice | None:
-        """As `MarketReader.slice`; None where the tail does not reach back far enough.
 
-        Args:
-            granularity_name: A labelled granularity.
-            start_ts: First open time of the rows [epoch s].
-            end_ts: End of their open times, not included [epoch s].
-            back: Candles before the first row; None for as many as any family needs.
-        """
-        view = self.rungs[granularity_name].view
-        around = reach.slice_reach(self.settings, granularity_name)
-        first = int(np.searchsorted(view.ts, start_ts)) - (around.back if back is None else back)
-        end = int(np.searchsorted(view.ts, end_ts)) + around.forward
-        if first < 0 and not self.is_whole:
-            return None
-        candles = Candles._make(column[max(first, 0) : end] for column in view)
-        bars = self.rungs[str(granularity(granularity_name).path)].view
-        if not self.is_whole and len(candles.ts) and bars.ts[0] > candles.close_ts[0]:
-            return None
-        path = self.path(granularity_name, candles)
-        return MarketSlice(self.instrument_id, granularity_name, start_ts, end_ts, candles, path)
-
-    def path(self, granularity_name: str, candles: Candles) -> Candles:
-        """Path bars from the first to the last of some candles of a granularity."""
-        bars = self.rungs[str(granularity(granularity_name).path)].view
-        first_ts, end_ts = (int(candles.close_ts[0]), int(candles.close_ts[-1])) if len(candles.ts) else (0, 0)
-        first, end = np.searchsorted(bars.ts, (first_ts, end_ts))
-        return Candles._make(column[first:end] for column in bars)
-
-    def base_between(self, start_ts: int, end_ts: int) -> Candles:
-        """Base candles that open in [start, end)."""
-        return between(self._base.view, start_ts, end_ts)
+def newest(candles: Candles, count: int) -> Candles:
+    """At most `count` of the candles, the newest."""
+    first = max(0, len(candles.ts) - count)
+    return Candles._make(column[first:] for column in candles)
 
 
 def between(candles: Candles, start_ts: int, end_ts: int) -> Candles:

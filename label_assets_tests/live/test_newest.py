@@ -48,7 +48,7 @@ def feed(settings: Settings, base: Candles, begin: int, batches: list[int]) -> t
     """Append base candles in batches; after each compare what changed with a run over all candles so far."""
     tail = tail_of(settings, "EURUSD", Candles._make(column[:begin] for column in base))
     counts = {
-        name: {horizon: EventCounts(tail, name, horizon) for horizon in settings.horizons}
+        name: {horizon: EventCounts(tail.view, name, horizon) for horizon in settings.horizons}
         for name in settings.granularities
     }
     compared, end = 0, begin
@@ -62,7 +62,7 @@ def feed(settings: Settings, base: Candles, begin: int, batches: list[int]) -> t
         for name, count in added.items():
             if name not in settings.granularities:
                 continue
-            for rows in newest_rows(tail, name, count, counts[name]):
+            for rows in newest_rows(tail.view, name, count, counts[name]):
                 expected = expected_rows(settings, so_far, name, rows.horizon)
                 number = len(rows.columns["ts"])
                 for column, values in as_lists(rows).items():
@@ -90,8 +90,8 @@ def test_the_columns_are_those_of_labels() -> None:
     settings = settings_of()
     base = base_candles(settings, "EURUSD", at("2024-01-01"), at("2024-02-20"))
     tail = tail_of(settings, "EURUSD", base)
-    counts = {horizon: EventCounts(tail, "H1", horizon) for horizon in settings.horizons}
-    for rows in newest_rows(tail, "H1", 1, counts):
+    counts = {horizon: EventCounts(tail.view, "H1", horizon) for horizon in settings.horizons}
+    for rows in newest_rows(tail.view, "H1", 1, counts):
         made = {"instrument_id", "granularity", "horizon", "label_version", "computed_at"} | set(rows.columns)
         assert made == set(LABELS.names)
 
@@ -101,12 +101,12 @@ def test_tails_stay_bounded_and_right() -> None:
     settings = settings_of(granularities=["H1"], horizons=[3])
     base = base_candles(settings, "EURUSD", at("2022-01-01"), at("2022-12-01"))
     tail = tail_of(settings, "EURUSD", Candles._make(column[:1] for column in base))
-    counts = {"H1": {3: EventCounts(tail, "H1", 3)}}
+    counts = {"H1": {3: EventCounts(tail.view, "H1", 3)}}
     longest = 0
     for index in range(1, len(base.ts)):
         added = tail.append(one(base, index)).get("H1", 0)
         if added:
-            rows = newest_rows(tail, "H1", added, counts["H1"])[0]
+            rows = newest_rows(tail.view, "H1", added, counts["H1"])[0]
         if index % 500 == 0:
             tail.trim()
         longest = max(longest, len(tail.rungs["M15"]))
