@@ -22,12 +22,12 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/.local: $(BIN)/python pyproject.toml constraints.txt
-	$(INSTALL) --editable '.[local]'
+	$(INSTALL) --editable '.[local,serve]'
 	$(BIN)/label-assets compile
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local
-	$(INSTALL) --editable '.[local,dev]'
+	$(INSTALL) --editable '.[local,serve,dev]'
 	@touch $@
 
 demo: $(VENV)/.local

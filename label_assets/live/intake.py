@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from label_assets.kernels.arrays import Candles, IntArray
 from label_assets.live.candle_stream import FIELDS, Entry
+from label_assets.live.tail import first_open_of
 from label_assets.market.calendar import FIRST_TS, SessionCalendar
 from label_assets.market.validation import (
     BROKEN_ROW,
@@ -79,7 +80,7 @@ def take_in(entries: Sequence[Entry], settings: Settings, calendar: SessionCalen
     codes = reason_codes(columns, settings.base_granularity, calendar, latest)
     ts = np.where(codes == VALID, columns.ts, FIRST_TS)
     is_filler = _is_filler(entries, columns, ts, codes, settings)
-    is_early = (codes == VALID) & (ts < int(np.datetime64(settings.first_day, "s").astype(np.int64))) & ~is_filler
+    is_early = (codes == VALID) & (ts < first_open_of(settings)) & ~is_filler
     bad = np.flatnonzero(codes != VALID).tolist()
     dropped = {"weekend_filler": int(is_filler.sum()), "before_first_month": int(is_early.sum())}
     return Intake(

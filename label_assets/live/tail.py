@@ -13,7 +13,7 @@ from label_assets.catalog.granularities import granularity
 from label_assets.compute import reach
 from label_assets.compute.inputs import MarketSlice
 from label_assets.kernels.arrays import Candles
-from label_assets.market.calendar import SessionCalendar
+from label_assets.market.calendar import END_TS, SessionCalendar
 from label_assets.market.resampling import resample
 from label_assets.settings import Settings
 
@@ -21,6 +21,11 @@ MOST_ADDED = 2048
 """New base candles for which the tail holds the look-back of what they change."""
 
 _WEEK_S = 7 * 86_400
+
+
+def first_open_of(settings: Settings) -> int:
+    """Open time before which no candle is of any partition [epoch s]: a coarser one may begin before its data do."""
+    return int(np.datetime64(settings.first_day, "s").astype(np.int64))
 
 
 class Need(NamedTuple):
@@ -158,7 +163,8 @@ class Tail:
         self.is_whole = is_whole
         self._calendar = calendar
         self._needs = needs(settings)
-        self.rungs = {name: GrowingCandles(rungs[name]) for name in settings.ladder}
+        self._first_open = first_open_of(settings)
+        self.rungs = {name: GrowingCandles(between(rungs[name], self._first_open, END_TS)) for name in settings.ladder}
         self._base = self.rungs[settings.base_granularity]
         self._bucket_end: dict[str, int] = {}
         for name in settings.ladder[1:]:
@@ -212,6 +218,7 @@ class Tail:
         after_ts = int(rung.view.close_ts[-1]) if len(rung) else 0
         first = int(np.searchsorted(base.ts, after_ts))
         new = resample(Candles._make(column[first:] for column in base), name, self._calendar)
+        new = between(new, self._first_open, END_TS)
         if len(new.ts):
             rung.append(new)
         return len(new.ts)

@@ -1,0 +1,218 @@
+"""The hot path: entries in, labels in Redis, nothing that waits for ClickHouse.
+
+Belongs here: what an entry does to the tails, and the write to the cache. Does not belong here: reading streams and
+owning instruments (`live.worker`), storing (`live.storing`).
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from label_assets.cache.hot import EncodedWrite, HotCache
+from label_assets.cache.record import encode
+from label_assets.cache.sections import Section
+from label_assets.errors import CacheUnavailableError
+from label_assets.kernels.arrays import Candles
+from label_assets.live.candle_stream import Entry
+from label_assets.live.intake import Rejection, take_in
+from label_assets.live.metrics import LiveMetrics
+from label_assets.live.newest import EventCounts, NewestRows, newest_rows
+from label_assets.live.rows import Appended
+from label_assets.live.tail import Tail
+from label_assets.market.calendar import SessionCalendar
+from label_assets.settings import Settings
+
+LOG = logging.getLogger("label_assets.live")
+
+INSTRUMENTS_PER_WRITE = 12
+"""Rows of so many instruments go to Redis at once: encoding one costs as much as encoding all, and yet who is first need
+not wait for the last."""
+
+CACHE_PAUSE_S = 1.0
+"""After a failure the cache is left alone for so long: each attempt may take as long as its timeout."""
+
+
+@dataclass
+class HotInstrument:
+    """An instrument that the hot path serves: its tail, and the event counts of its windows."""
+
+    tail: Tail
+    counts: dict[str, dict[int, EventCounts]]
+
+    @classmethod
+    def of(cls, tail: Tail) -> "HotInstrument":
+        """With the counts of all that the tail holds."""
+        view, settings = tail.view, tail.settings
+        counts = {
+            name: {horizon: EventCounts(view, name, horizon) for horizon in settings.horizons}
+            for name in settings.granularities
+        }
+        return cls(tail, counts)
+
+
+@dataclass
+class Taken:
+    """What became of entries.
+
+    Attributes:
+        appended: By instrument, candles that came to the end of its tail, and entries that change nothing.
+        corrections: By instrument, entries from the first on that changes what was known; they were not applied.
+        rejections: Entries that break a rule.
+        settled: By instrument, entries that are over without a candle to store: rejected, dropped, repeated.
+    """
+
+    appended: dict[str, Appended] = field(default_factory=dict)
+    corrections: dict[str, list[Entry]] = field(default_factory=dict)
+    rejections: list[Rejection] = field(default_factory=list)
+    settled: dict[str, list[str]] = field(default_factory=dict)
+
+
+class HotPath:
+    """Applies entries to tails and brings labels into the cache. For one thread."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        calendar: SessionCalendar,
+        cache: HotCache | None,
+        label_version: str,
+        metrics: LiveMetrics,
+    ) -> None:
+        """Keep what is used; `instruments` begins empty."""
+        self.instruments: dict[str, HotInstrument] = {}
+        self.cache_failed = False
+        self._settings = settings
+        self._calendar = calendar
+        self._cache = cache
+        self._label_version = label_version
+        self._metrics = metrics
+        self._cache_rests_until = 0.0
+
+    def take(self, entries: Sequence[Entry]) -> Taken:
+        """Apply entries of instruments that are hot, in the order of each stream."""
+        taken = Taken()
+        if not entries:
+            return taken
+        intake = take_in(entries, self._settings, self._calendar, int(time.time()))
+        taken.rejections = intake.rejections
+        for rule, count in intake.dropped.items():
+            self._metrics.dropped.labels(rule).inc(count)
+        for rejection in intake.rejections:
+            self._metrics.rejected.labels(rejection.candle.reason).inc()
+        accepted = np.zeros(len(entries), bool)
+        accepted[intake.accepted] = True
+        by_instrument: dict[str, list[int]] = {}
+        for row, entry in enumerate(entries):
+            by_instrument.setdefault(entry.instrument_id, []).append(row)
+        fresh: list[tuple[NewestRows, str]] = []
+        written = 0
+        for instrument_id, rows in by_instrument.items():
+            fresh += self._apply(instrument_id, rows, entries, intake.candles, accepted, taken)
+            if len({section.instrument_id for section, _ in fresh}) >= INSTRUMENTS_PER_WRITE:
+                written += self._write(fresh)
+                fresh = []
+        written += self._write(fresh)
+        self._metrics.rows.inc(written)
+        return taken
+
+    def _apply(
+        self,
+        instrument_id: str,
+        rows: Sequence[int],
+        entries: Sequence[Entry],
+        candles: Candles,
+        accepted: NDArray[np.bool_],
+        taken: Taken,
+    ) -> list[tuple[NewestRows, str]]:
+        """Apply one instrument's entries; the rows of labels that they change, each with its newest entry."""
+        hot = self.instruments[instrument_id]
+        added: dict[str, int] = {}
+        first_ts, entry_ids = -1, []
+        for position, row in enumerate(rows):
+            candle = Candles._make(column[row : row + 1] for column in candles)
+            ts = int(candle.ts[0])
+            if not accepted[row] or (ts <= hot.tail.last_ts and _is_known(hot.tail, candle)):
+                taken.settled.setdefault(instrument_id, []).append(entries[row].entry_id)
+                self._metrics.repeated.inc(int(accepted[row]))
+                continue
+            if ts <= hot.tail.last_ts:
+                taken.corrections[instrument_id] = [entries[later] for later in rows[position:]]
+                break
+            for name, count in hot.tail.append(candle).items():
+                added[name] = added.get(name, 0) + count
+            first_ts = ts if first_ts < 0 else first_ts
+            entry_ids.append(entries[row].entry_id)
+        if first_ts < 0:
+            return []
+        view = hot.tail.view
+        opens = {name: int(view.rungs[name].ts[-count]) for name, count in added.items()}
+        taken.appended[instrument_id] = Appended(view, first_ts, opens, entry_ids)
+        self._metrics.candles.inc(len(entry_ids))
+        started = time.perf_counter()
+        fresh = [
+            (made, entry_ids[-1])
+            for name, count in added.items()
+            if name in hot.counts
+            for made in newest_rows(view, name, count, hot.counts[name])
+        ]
+        self._metrics.compute_seconds.inc(time.perf_counter() - started)
+        hot.tail.trim()
+        return fresh
+
+    def _write(self, fresh: Sequence[tuple[NewestRows, str]]) -> int:
+        """Bring rows into the cache; returns their number, written or not."""
+        if not fresh:
+            return 0
+        started = time.perf_counter()
+        writes = encoded([rows for rows, _ in fresh], self._label_version, int(time.time()))
+        self._metrics.compute_seconds.inc(time.perf_counter() - started)
+        count = sum(len(write.epochs) for write in writes)
+        if self._cache is None:
+            return count
+        if time.monotonic() < self._cache_rests_until:
+            self.cache_failed = True
+            return count
+        try:
+            self._cache.write_values(writes, publish=True)
+        except CacheUnavailableError as error:
+            LOG.warning("labels are not in the hot cache until it is back: %s", error.found)
+            self.cache_failed = True
+            self._cache_rests_until = time.monotonic() + CACHE_PAUSE_S
+            self._metrics.cache_failures.inc()
+            return count
+        now = time.time()
+        for entry_id in {entry_id for _, entry_id in fresh}:
+            self._metrics.latency.observe(max(0.0, now - int(entry_id.split("-")[0]) / 1000))
+        return count
+
+
+def _is_known(tail: Tail, candle: Candles) -> bool:
+    """Whether the tail holds this candle with the same values."""
+    base = tail.view.base
+    place = int(np.searchsorted(base.ts, candle.ts[0]))
+    if place == len(base.ts) or base.ts[place] != candle.ts[0]:
+        return False
+    return all(column[place] == value[0] for column, value in zip(base[2:], candle[2:], strict=True))
+
+
+def encoded(made: Iterable[NewestRows], label_version: str, now_ts: int) -> list[EncodedWrite]:
+    """Writes to the cache; all rows are encoded together, which costs as much as those of one section."""
+    made = list(made)
+    lengths = [len(rows.columns["ts"]) for rows in made]
+    columns: dict[str, Any] = {name: np.concatenate([rows.columns[name] for rows in made]) for name in made[0].columns}
+    columns |= {"label_version": label_version, "computed_at": now_ts}
+    values = encode(columns, [time.time_ns() // 1000] * sum(lengths))
+    ends = np.cumsum(lengths).tolist()
+    return [
+        EncodedWrite(
+            Section(rows.instrument_id, rows.granularity, rows.horizon),
+            rows.columns["ts"].tolist(),
+            values[end - length : end],
+        )
+        for rows, length, end in zip(made, lengths, ends, strict=True)
+    ]
