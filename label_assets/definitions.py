@@ -15,6 +15,7 @@ from label_assets.assets.checks import checks
 from label_assets.assets.drift_check import drift_check
 from label_assets.assets.freshness import watched
 from label_assets.assets.gap_check import gap_check
+from label_assets.assets.hot_labels import hot_labels_asset
 from label_assets.assets.labels import label_assets
 from label_assets.assets.levels import level_asset
 from label_assets.assets.partitions import partitions
@@ -44,6 +45,7 @@ def build_defs(settings: Settings, source: Source | None = None) -> dg.Definitio
             level_asset(settings, partitions_def, versions),
             *label_assets(settings, partitions_def, versions),
             statistics_asset(partitions_def, versions),
+            hot_labels_asset(settings, partitions_def, versions),
         ]
         return dg.Definitions(
             assets=watched(assets, settings),

@@ -28,7 +28,7 @@ ASSETS = frozenset(
     for name in (
         *("raw_candles", "candles", "levels", "path_windows"),
         *(family.name for family in FAMILIES),
-        *("labels", "label_statistics"),
+        *("labels", "label_statistics", "hot_labels"),
     )
 )
 """Assets of which backfills are cut; those of other code locations are none of our business."""

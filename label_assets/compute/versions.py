@@ -16,6 +16,7 @@ CANDLES_VERSION = 1
 WINDOWS_VERSION = 1
 LEVELS_VERSION = 1
 STATISTICS_VERSION = 1
+HOT_LABELS_VERSION = 1
 
 CANDLE_PARAMETERS = ("base_granularity", "session_open")
 ROW_PARAMETERS = (*CANDLE_PARAMETERS, "granularities", "horizons")
@@ -44,4 +45,5 @@ def code_versions(settings: Settings) -> dict[str, str]:
     versions["labels"] = f"{WINDOWS_VERSION}-{_digest(LABELS.names, dict(versions))}"
     names = (LABEL_STATISTICS.names, LABEL_STATISTICS_MONTHLY.names)
     versions["label_statistics"] = f"{STATISTICS_VERSION}-{_digest(names, {'labels': versions['labels']})}"
+    versions["hot_labels"] = f"{HOT_LABELS_VERSION}-{_digest('hot_labels', {'labels': versions['labels']})}"
     return versions

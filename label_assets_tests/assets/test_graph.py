@@ -29,6 +29,7 @@ EDGES = {
     "sample_weights": {"barriers"},
     "labels": {"path_windows", *FAMILY_NAMES},
     "label_statistics": {"labels"},
+    "hot_labels": {"labels"},
 }
 
 
@@ -60,6 +61,9 @@ def test_every_asset_describes_itself(definitions: dg.Definitions) -> None:
         name = key.to_user_string()
         assert node.description, name
         assert node.group_name in {"candles", "levels", "windows", "labels"}, name
+        if name == "hot_labels":
+            assert node.kinds == {"redis"}
+            continue
         assert "clickhouse" in node.kinds, name
         assert [column.name for column in node.metadata["dagster/column_schema"].columns] == list(
             table(TABLE_OF.get(name, name)).names
@@ -125,7 +129,7 @@ def test_candles_and_labels_become_overdue_unless_nobody_wants_to_know() -> None
 def test_a_setting_changes_the_versions_of_the_assets_that_use_it(overrides: dict, changed: set[str]) -> None:
     before, after = code_versions(load_settings()), code_versions(load_settings(**overrides))
     assert {name for name in before if before[name] != after[name]} == changed | (
-        {"labels", "label_statistics"} if changed else set()
+        {"labels", "label_statistics", "hot_labels"} if changed else set()
     )
 
 

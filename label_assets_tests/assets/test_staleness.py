@@ -31,8 +31,8 @@ from label_assets_tests.assets.landing import (
 from label_assets_tests.assets.selected import run_selected
 
 JANUARY, FEBRUARY = "2024-01", "2024-02"
-ALWAYS = {"labels", "label_statistics"}
-CHANGED = ["barriers", "labels", "label_statistics"]
+ALWAYS = {"labels", "label_statistics", "hot_labels"}
+CHANGED = ["barriers", "labels", "label_statistics", "hot_labels"]
 """What a new width of the plain barrier changes: weights follow the level-adjusted one."""
 
 OTHER_VALUES: dict[str, Any] = {

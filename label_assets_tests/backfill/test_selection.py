@@ -81,7 +81,7 @@ def failed_run(instance: dg.DagsterInstance, job: dg.JobDefinition, months: tupl
 
 def test_assets_are_named_or_selected_as_in_the_ui(graph: AssetGraph) -> None:
     assert names(select(graph, "labels, barriers")) == {"labels", "barriers"}
-    assert names(select(graph, "labels+")) == {"labels", "label_statistics"}
+    assert names(select(graph, "labels+")) == {"labels", "label_statistics", "hot_labels"}
     assert names(select(graph, "key:raw_candles or key:candles")) == {"raw_candles", "candles"}
     assert select(graph, "*") == ASSETS
     for text in ("lables", "labels,", "group:nothing", "labels barriers"):
