@@ -177,7 +177,7 @@ class Warehouse:
             return upsert(self.client, table, [ScopeRows(scope, rows)], read_scopes)
 
     def upsert_all(self, table: Table, parts: Sequence[ScopeRows]) -> UpsertResult:
-        """As `upsert`, for scopes of any instruments that do not overlap: one reading and one insert a year."""
+        """As `upsert`, for scopes of any instruments that do not overlap: one reading and one insert."""
         with _named_errors(f"rows of {table.name} for {len(parts)} scopes"):
             return upsert(self.client, table, parts, read_scopes)
 

@@ -1,16 +1,16 @@
 """The only way anything is written: make the rows of a scope be exactly what they should be.
 
-What should be is compared with what is. The changed rows and the tombstones of vanished rows go into one insert a
-year with one version, which is one part: readers of the view see all of it or nothing. An unchanged scope writes
-nothing, so every write may be repeated, and two writers with the same rows end in the same state as one.
+What should be is compared with what is. The changed rows and the tombstones of vanished rows go into one insert with
+one version, which is one part: readers of the view see all of it or nothing. An unchanged scope writes nothing, so
+every write may be repeated, and two writers with the same rows end in the same state as one.
 
 Belongs here: comparing and inserting. Does not belong here: connections (`warehouse.client`), DDL (`warehouse.schema`).
 """
 
+import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -25,6 +25,9 @@ from label_assets.warehouse.statements import statement
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
+
+MOST_ROWS = 2_000_000
+"""Rows of one insert at most, 80 years of M15 or five of M1 candles: more would take more than a gigabyte."""
 
 
 @dataclass(frozen=True)
@@ -42,17 +45,6 @@ class Scope:
     start_ts: int
     end_ts: int
     granularity: str | None = None
-
-    def years(self) -> list["Scope"]:
-        """The scope cut at the turns of years, where the storage partitions are cut too."""
-        cuts = [self.start_ts]
-        for year in range(datetime.fromtimestamp(self.start_ts, UTC).year + 1, 2106):
-            turn = int(datetime(year, 1, 1, tzinfo=UTC).timestamp())
-            if turn >= self.end_ts:
-                break
-            cuts.append(turn)
-        ends = [*cuts[1:], self.end_ts]
-        return [replace(self, start_ts=start, end_ts=end) for start, end in zip(cuts, ends, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -109,7 +101,10 @@ Reader = Callable[["Client", Table, Sequence[Scope]], pa.Table]
 
 
 def upsert(client: "Client", table: Table, parts: Sequence[ScopeRows], read: Reader) -> UpsertResult:
-    """Make the rows of some scopes be exactly what they should be, with one insert a year for all of them.
+    """Make the rows of some scopes be exactly what they should be, with one insert for all of them.
+
+    Where that would be more than `MOST_ROWS` rows there are several inserts, one after the other; a scope that has
+    more is cut in time.
 
     Args:
         client: Connection to the database.
@@ -121,23 +116,52 @@ def upsert(client: "Client", table: Table, parts: Sequence[ScopeRows], read: Rea
         Counts and times over all scopes.
 
     Raises:
-        WarehouseError: for rows outside their scope or a key that occurs twice; nothing was written.
+        WarehouseError: for rows outside their scope, of which nothing was written; or a key that occurs twice, of
+            whose insert nothing was.
     """
-    years: dict[int, list[ScopeRows]] = {}
+    checked = []
     for scope, unordered in parts:
         rows = unordered.cast(table.wire_schema()).combine_chunks()
-        ts = rows["ts"].to_numpy()
-        _refuse_strangers(table, scope, rows, ts)
-        for year in scope.years():
-            inside = (ts >= year.start_ts) & (ts < year.end_ts)
-            own = rows if inside.all() else rows.filter(pa.array(inside))
-            years.setdefault(datetime.fromtimestamp(year.start_ts, UTC).year, []).append(ScopeRows(year, own))
+        _refuse_strangers(table, scope, rows, rows["ts"].to_numpy())
+        checked.append(ScopeRows(scope, rows))
     result = UpsertResult()
-    for _, year_parts in sorted(years.items()):
-        scopes = [part.scope for part in year_parts]
-        whole = pa.concat_tables([part.rows for part in year_parts]).combine_chunks()
-        result += _upsert_year(client, table, scopes, whole, read)
+    for batch in _batches(checked):
+        scopes = [part.scope for part in batch]
+        whole = batch[0].rows if len(batch) == 1 else pa.concat_tables([part.rows for part in batch]).combine_chunks()
+        result += _upsert_batch(client, table, scopes, whole, read)
     return result
+
+
+def _batches(parts: Sequence[ScopeRows]) -> Iterator[list[ScopeRows]]:
+    """The parts in inserts of at most `MOST_ROWS` rows."""
+    batch: list[ScopeRows] = []
+    for part in parts:
+        for piece in _cut(part):
+            if batch and sum(other.rows.num_rows for other in batch) + piece.rows.num_rows > MOST_ROWS:
+                yield batch
+                batch = []
+            batch.append(piece)
+    if batch:
+        yield batch
+
+
+def _cut(part: ScopeRows) -> list[ScopeRows]:
+    """A part, cut in time where it has too many rows for one insert; rows of one time stay together."""
+    scope, rows = part
+    number = -(-rows.num_rows // MOST_ROWS)
+    if number <= 1:
+        return [part]
+    ts = rows["ts"].to_numpy()
+    places = len(ts) * np.arange(1, number) // number
+    cuts = [scope.start_ts, *np.unique(np.partition(ts, places)[places]).tolist(), scope.end_ts]
+    return [
+        ScopeRows(
+            replace(scope, start_ts=start, end_ts=end),
+            rows.filter(pa.array((ts >= start) & (ts < end))).combine_chunks(),
+        )
+        for start, end in itertools.pairwise(cuts)
+        if start < end
+    ]
 
 
 def _refuse_strangers(table: Table, scope: Scope, rows: pa.Table, ts: NDArray[np.uint32]) -> None:
@@ -154,13 +178,16 @@ def _refuse_strangers(table: Table, scope: Scope, rows: pa.Table, ts: NDArray[np
         )
 
 
-def _upsert_year(client: "Client", table: Table, scopes: Sequence[Scope], rows: pa.Table, read: Reader) -> UpsertResult:
+def _upsert_batch(
+    client: "Client", table: Table, scopes: Sequence[Scope], rows: pa.Table, read: Reader
+) -> UpsertResult:
     started = time.perf_counter()
-    stored = read(client, table, scopes)
+    newest, versions = _versions(client, table, scopes)
+    stored = read(client, table, scopes) if versions else table.wire_schema().empty_table()
     read_done = time.perf_counter()
     changed, vanished = _difference(table, rows, stored)
     if len(changed) or len(vanished):
-        _insert(client, table, scopes, rows.take(pa.array(changed)), stored.take(pa.array(vanished)))
+        _insert(client, table, newest, _taken(rows, changed), _taken(stored, vanished))
     return UpsertResult(
         rows=rows.num_rows,
         rows_written=len(changed),
@@ -171,6 +198,28 @@ def _upsert_year(client: "Client", table: Table, scopes: Sequence[Scope], rows: 
         written_ts=rows["ts"].to_numpy()[changed],
         removed_ts=stored["ts"].to_numpy()[vanished],
     )
+
+
+def _versions(client: "Client", table: Table, scopes: Sequence[Scope]) -> tuple[int, int]:
+    """Newest version and number of versions within some scopes, or a little around them; tombstones included."""
+    granularities = {scope.granularity for scope in scopes}
+    found = client.query(
+        statement("read_newest_version"),
+        parameters={
+            "table": storage_name(table),
+            "instruments": sorted({scope.instrument_id for scope in scopes}),
+            "granularities": [] if None in granularities else sorted(map(str, granularities)),
+            "start": min(scope.start_ts for scope in scopes),
+            "end": max(scope.end_ts for scope in scopes),
+        },
+    ).result_rows
+    return int(found[0][0]), int(found[0][1])
+
+
+def _taken(rows: pa.Table, index: NDArray[np.int64]) -> pa.Table:
+    """Rows by their index; the table itself where that is all of them in order."""
+    is_whole = len(index) == rows.num_rows and bool((np.diff(index) == 1).all())
+    return rows if is_whole else rows.take(pa.array(index))
 
 
 def _difference(table: Table, rows: pa.Table, stored: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -216,8 +265,8 @@ def _equal_rows(table: Table, left: pa.Table, right: pa.Table) -> NDArray[np.boo
         if column.name in table.uncompared:
             continue
         a, b = left[column.name], right[column.name]
-        if pa.types.is_list(a.type):  # pyarrow compares no lists
-            same &= np.array([x == y for x, y in zip(a.to_pylist(), b.to_pylist(), strict=True)], bool)
+        if pa.types.is_list(a.type):
+            same &= _equal_lists(a.combine_chunks(), b.combine_chunks())
             continue
         equal = pc.fill_null(pc.equal(a, b), False)
         if column.nullable:
@@ -226,17 +275,19 @@ def _equal_rows(table: Table, left: pa.Table, right: pa.Table) -> NDArray[np.boo
     return same
 
 
-def _insert(client: "Client", table: Table, scopes: Sequence[Scope], changed: pa.Table, vanished: pa.Table) -> None:
-    newest = client.query(
-        statement("read_newest_version"),
-        parameters={
-            "table": storage_name(table),
-            "instruments": sorted({scope.instrument_id for scope in scopes}),
-            "start": min(scope.start_ts for scope in scopes),
-            "end": max(scope.end_ts for scope in scopes),
-        },
-    ).result_rows
-    version = max(time.time_ns() // 1_000, int(newest[0][0]) + 1)  # a clock that was set back must not lose to old rows
+def _equal_lists(left: pa.ListArray, right: pa.ListArray) -> NDArray[np.bool_]:
+    """Whether lists without NULL are equal, element by element; pyarrow compares no lists."""
+    lengths = pc.list_value_length(left).to_numpy()
+    same: NDArray[np.bool_] = lengths == pc.list_value_length(right).to_numpy()
+    alike = pa.array(same)
+    rows = np.repeat(np.flatnonzero(same), lengths[same])
+    a, b = left.filter(alike).flatten().to_numpy(), right.filter(alike).flatten().to_numpy()
+    same[rows[a != b]] = False
+    return same
+
+
+def _insert(client: "Client", table: Table, newest: int, changed: pa.Table, vanished: pa.Table) -> None:
+    version = max(time.time_ns() // 1_000, newest + 1)  # a clock that was set back must not lose to old rows
     both = pa.concat_tables([changed, vanished])
     deleted = np.zeros(both.num_rows, np.uint8)
     deleted[changed.num_rows :] = 1

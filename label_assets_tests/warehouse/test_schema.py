@@ -29,7 +29,7 @@ def test_tables_are_typed_sorted_commented(warehouse: Warehouse) -> None:
     for table in TABLES:
         engine, partition, sorting, comment = found[table.name + "_storage"]
         assert engine == "ReplacingMergeTree"
-        assert partition == "toYear(ts)"
+        assert partition == "", "an upsert is to be one part"
         assert sorting == ", ".join(table.key_names)
         assert comment.startswith(table.sentence)
         assert found[table.name][0] == "View"

@@ -125,16 +125,26 @@ def test_a_large_insert_is_one_part(warehouse: Warehouse) -> None:
     assert parts(warehouse) == 1
 
 
-def test_a_year_is_never_crossed_in_one_insert(warehouse: Warehouse) -> None:
+def test_a_scope_is_one_part_whatever_time_it_spans(warehouse: Warehouse) -> None:
     warehouse.client.command("SYSTEM STOP MERGES candles_storage")
-    scope = Scope("EURUSD", START - 10 * HOUR, START + 10 * HOUR)
-    assert [(year.start_ts - START, year.end_ts - START) for year in scope.years()] == [
-        (-10 * HOUR, 0),
-        (0, 10 * HOUR),
-    ]
-    result = warehouse.upsert(CANDLES, scope, candle_table("EURUSD", [("H1", hour, 1.0) for hour in range(-10, 10)]))
-    assert result.rows_written == 20
-    assert parts(warehouse) == 2
+    scope = Scope("EURUSD", START - 90_000 * HOUR, START + 90_000 * HOUR)
+    hours = range(-90_000, 90_000, 1_000)
+    result = warehouse.upsert(CANDLES, scope, candle_table("EURUSD", [("H1", hour, 1.0) for hour in hours]))
+    assert (result.rows_written, parts(warehouse)) == (180, 1)
+
+
+def test_too_many_rows_for_one_insert_are_cut_in_time(warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch) -> None:
+    warehouse.client.command("SYSTEM STOP MERGES candles_storage")
+    monkeypatch.setattr(upsert_module, "MOST_ROWS", 10)
+    many = [(name, hour, 1.0) for hour in range(11) for name in ("M15", "H1", "D")]
+    few = ScopeRows(Scope("GBPUSD", START, START + 24 * HOUR), candle_table("GBPUSD", [("H1", 1, 1.0)]))
+    whole = [ScopeRows(WHOLE, candle_table("EURUSD", many)), few]
+    assert warehouse.upsert_all(CANDLES, whole).rows_written == 34
+    assert (stored(warehouse), stored(warehouse, "GBPUSD")) == (set(many), {("H1", 1, 1.0)})
+    assert parts(warehouse) == 4, "of at most ten rows or one open time, the last with the other instrument's row"
+    again = warehouse.upsert_all(CANDLES, whole)
+    assert (again.rows_written, again.rows_removed) == (0, 0)
+    assert warehouse.upsert(CANDLES, WHOLE, candle_table("EURUSD", [])).rows_removed == 33
 
 
 def test_rows_outside_the_scope_are_left_alone_and_refused(warehouse: Warehouse) -> None:

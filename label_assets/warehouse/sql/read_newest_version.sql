@@ -1,5 +1,7 @@
--- Newest version within some scopes, tombstones included; 0 where nothing was ever stored.
-SELECT max(version) AS version
+-- Newest version within some scopes and the number of versions, tombstones included; 0 and 0 where nothing was ever
+-- stored. No granularities means all.
+SELECT max(version) AS version, count() AS versions
 FROM {table:Identifier} AS t
 WHERE t.instrument_id IN {instruments:Array(String)}
+    AND (empty({granularities:Array(String)}) OR has({granularities:Array(String)}, t.granularity))
     AND t.ts >= toDateTime({start:UInt32}, 'UTC') AND t.ts < toDateTime({end:UInt32}, 'UTC')
