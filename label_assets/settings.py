@@ -37,7 +37,7 @@ from label_assets.catalog.instruments import DEFAULT_INSTRUMENTS, Instrument
 from label_assets.errors import CatalogError, SettingsError
 
 SETTINGS_FILE = "label_assets.toml"
-SECTIONS_OF_SECRETS = {"alerts", "live"}
+SECTIONS_OF_SECRETS = {"alerts", "live", "serve"}
 """What is found there is not repeated in messages: even a misspelled name may have the webhook as its value."""
 
 
@@ -260,6 +260,57 @@ class CacheSettings(BaseModel):
     sync_s: float = Field(default=5.0, gt=0)
 
 
+class ServeSettings(BaseModel):
+    """The API, `label-assets serve`.
+
+    Attributes:
+        host: Address that it listens on. Anything but loopback needs `api_keys`.
+        port: Port.
+        workers: Processes that share the port.
+        api_keys: Who may ask, each as `name:hash`, with commas between them; `label-assets api-key NAME` makes one.
+            Where any is set every request but those for health and metrics needs one.
+        trusted_hosts: Host names that requests may be addressed to; unset means the loopback ones while it listens on
+            loopback, and any otherwise.
+        cors_origins: Web pages of other origins that may ask, `https://…`; none by default.
+        requests_per_minute: Most requests of one client a minute and worker; 0 means any number.
+        request_bytes: Largest request body [bytes].
+        page_rows: Most rows of one answer; more follow by the link of the next page.
+        gzip_bytes: Answers from this size on are compressed for those who accept it [bytes].
+        threads: Threads of a worker that wait for ClickHouse.
+        waiting: Most requests that wait for a thread; more are turned away at once.
+        read_timeout_s: Longest wait for ClickHouse [s].
+        compute_timeout_s: Longest wait for a computation [s].
+        send_timeout_s: A client that takes nothing for so long is cut off [s].
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field(default="127.0.0.1", pattern=r"^[A-Za-z0-9_.:-]+$")
+    port: int = Field(default=8000, ge=0, le=65_535)
+    workers: int = Field(default=1, ge=1, le=64)
+    api_keys: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}:[0-9a-f]{64}$")], ...], NoDecode
+    ] = ()
+    trusted_hosts: Annotated[
+        tuple[Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.:\[\]-]+)$")], ...], NoDecode
+    ] = ()
+    cors_origins: Annotated[tuple[Annotated[str, Field(pattern=r"^(\*|https?://\S+)$")], ...], NoDecode] = ()
+    requests_per_minute: int = Field(default=6000, ge=0)
+    request_bytes: int = Field(default=65_536, ge=1024)
+    page_rows: int = Field(default=10_000, ge=100, le=100_000)
+    gzip_bytes: int = Field(default=2048, ge=0)
+    threads: int = Field(default=8, ge=2, le=256)
+    waiting: int = Field(default=256, ge=1)
+    read_timeout_s: float = Field(default=10.0, gt=0)
+    compute_timeout_s: float = Field(default=10.0, gt=0)
+    send_timeout_s: float = Field(default=30.0, gt=0)
+
+    @field_validator("api_keys", "trusted_hosts", "cors_origins", mode="before")
+    @classmethod
+    def _split(cls, value: Any) -> Any:
+        return _names(value)
+
+
 class SlaSettings(BaseModel):
     """What the service promises; `label-assets monitor` watches it.
 
@@ -325,6 +376,7 @@ class Settings(BaseSettings):
         alerts: Who is told of failures.
         live: The live engine.
         cache: The hot cache.
+        serve: The API.
         sla: What the service promises.
         labels: Numbers inside the definitions.
     """
@@ -362,6 +414,7 @@ class Settings(BaseSettings):
     alerts: AlertSettings = AlertSettings()
     live: LiveSettings = LiveSettings()
     cache: CacheSettings = CacheSettings()
+    serve: ServeSettings = ServeSettings()
     sla: SlaSettings = SlaSettings()
     labels: LabelSettings = LabelSettings()
 
