@@ -30,8 +30,7 @@ from label_assets.settings import Settings
 LOG = logging.getLogger("label_assets.live")
 
 INSTRUMENTS_PER_WRITE = 12
-"""Rows of so many instruments go to Redis at once: encoding one costs as much as encoding all, and yet who is first need
-not wait for the last."""
+"""Rows of so many go to Redis at once: encoding one costs as much as encoding all, yet the first need not wait long."""
 
 CACHE_PAUSE_S = 1.0
 """After a failure the cache is left alone for so long: each attempt may take as long as its timeout."""

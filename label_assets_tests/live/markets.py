@@ -32,3 +32,8 @@ def one(candles: Candles, index: int) -> Candles:
 def at(text: str) -> int:
     """Epoch seconds of a UTC time such as "2024-03-10 21:00"."""
     return int(datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp())
+
+
+def cut(candles: Candles, first: int, end: int) -> Candles:
+    """Candles from one index to another."""
+    return Candles._make(column[first:end] for column in candles)

@@ -1,0 +1,73 @@
+"""A live engine with real Redis and ClickHouse for tests: workers in threads, candles into streams, waiting."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from label_assets.kernels.arrays import Candles
+from label_assets.live.candle_stream import GROUP, entry_fields, open_queue, stream_key
+from label_assets.live.worker import Worker
+from label_assets.settings import Settings
+
+PATIENCE_S = 60
+
+
+def send(settings: Settings, instrument: str, candles: Candles) -> None:
+    """Add candles to the stream of an instrument, in their order."""
+    queue = open_queue(settings)
+    pipeline = queue.pipeline(transaction=False)
+    for index in range(len(candles.ts)):
+        pipeline.xadd(stream_key(settings, instrument), entry_fields(candles, index))
+    pipeline.execute()
+    queue.close()
+
+
+def is_done(settings: Settings, instruments: list[str]) -> bool:
+    """Whether every entry of the streams was delivered and acknowledged."""
+    queue = open_queue(settings)
+    try:
+        for name in instruments:
+            key = stream_key(settings, name)
+            if not queue.exists(key):
+                continue
+            newest = queue.xrevrange(key, count=1)
+            groups = [group for group in queue.xinfo_groups(key) if group["name"] == GROUP.encode()]
+            if not groups or groups[0]["pending"] or (newest and groups[0]["last-delivered-id"] != newest[0][0]):
+                return False
+        return True
+    finally:
+        queue.close()
+
+
+def wait_until(holds: Callable[[], bool], patience_s: float = PATIENCE_S) -> None:
+    """Wait until something holds."""
+    until = time.monotonic() + patience_s
+    while not holds():
+        assert time.monotonic() < until, "it did not come about in time"
+        time.sleep(0.02)
+
+
+@contextmanager
+def working(settings: Settings, count: int = 1) -> Iterator[list[Worker]]:
+    """Workers in threads of this process; they end in order, and what they read is stored then."""
+    workers = [Worker(settings, f"worker-{number}") for number in range(count)]
+    errors: list[BaseException] = []
+
+    def run(worker: Worker) -> None:
+        try:
+            worker.run()
+        except BaseException as error:  # noqa: BLE001 - told below
+            errors.append(error)
+
+    threads = [threading.Thread(target=run, args=(worker,)) for worker in workers]
+    for thread in threads:
+        thread.start()
+    try:
+        yield workers
+    finally:
+        for worker in workers:
+            worker.stop()
+        for thread in threads:
+            thread.join(PATIENCE_S)
+    assert not errors, errors
