@@ -27,7 +27,7 @@ $(VENV)/.local: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local
-	$(INSTALL) --editable '.[local,serve,dev]'
+	$(INSTALL) --editable '.[local,serve,image,dev]'
 	@touch $@
 
 demo: $(VENV)/.local
