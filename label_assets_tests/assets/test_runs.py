@@ -30,7 +30,7 @@ FIRST, LAST = "2024-01", "2024-05"
 MONTHS = months_between(FIRST, LAST)
 CANDLE_ASSETS = ("raw_candles", "candles", "levels")
 LABEL_TABLES = ("path_windows", *(family.name for family in FAMILIES), "labels")
-LABEL_ASSETS = (*LABEL_TABLES, "label_statistics")
+LABEL_ASSETS = (*LABEL_TABLES, "label_statistics", "hot_labels")
 
 LEVEL_FAMILIES = (LEVEL_TOUCHES, LEVEL_BREAKS, SAMPLE_WEIGHTS)
 DEEP_LABELS = {
