@@ -250,6 +250,37 @@ def inspect_(
     typer.echo(report(inspection, settings.base_granularity), nl=False)
 
 
+@app.command()
+def live(
+    workers: Annotated[int, typer.Option(min=1, help="Processes of this machine; they share the instruments.")] = 1,
+    worker: Annotated[int | None, typer.Option(hidden=True, help="Be this one of several.")] = None,
+) -> None:
+    """Label finished candles from Redis streams as they come: into the hot cache at once, ClickHouse in batches."""
+    from label_assets.live.command import run_live, run_worker
+
+    settings = load_settings()
+    raise typer.Exit(run_worker(settings, worker) if worker is not None else run_live(settings, workers))
+
+
+@app.command()
+def feed(
+    first: Annotated[datetime, typer.Option("--from", help="First open time, UTC.")],
+    end: Annotated[datetime, typer.Option("--to", help="End of the open times, UTC, not included.")],
+    instruments: Instruments = None,
+    rate: Annotated[float, typer.Option(min=0, help="At most so many candles a second; 0: as fast as it goes.")] = 0.0,
+    speed: Annotated[float, typer.Option(min=0, help="Seconds of the market in one second; 0: at once.")] = 0.0,
+) -> None:
+    """Replay candles of the configured source into the streams that `live` reads."""
+    from label_assets.live.command import run_feed
+
+    settings = load_settings()
+    names = instruments.split(",") if instruments else [item.name for item in settings.instruments]
+    stamps = (int(first.replace(tzinfo=UTC).timestamp()), int(end.replace(tzinfo=UTC).timestamp()))
+    names = [settings.instrument(name.strip()).name for name in names]
+    fed = run_feed(settings, names, stamps, candles_per_second=rate, speed=speed)
+    typer.echo(f"{fed.candles} candles in {fed.seconds:.1f} s, {fed.candles / max(fed.seconds, 1e-9):.0f} a second")
+
+
 @app.command("compile")
 def compile_() -> None:
     """Compile the kernels, which otherwise happens in the first run; part of an installation."""

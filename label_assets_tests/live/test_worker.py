@@ -1,5 +1,6 @@
 """The live engine on real servers: what it writes is what a run computes, and a run after it writes nothing."""
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from label_assets.cache.hot import open_cache
 from label_assets.cache.sections import Section
 from label_assets.catalog.families import LABELS
 from label_assets.kernels.arrays import Candles
+from label_assets.live.candle_stream import entry_fields, open_queue, stream_key
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.upsert import Scope
@@ -66,3 +68,113 @@ def test_a_run_after_it_writes_nothing(live_settings: Callable[..., Settings]) -
             assert cached.equals(stored.slice(stored.num_rows - 20)), (name, horizon)
     warehouse.close()
     cache.close()
+
+
+def batch_only(live_settings: Callable[..., Settings], settings: Settings, base: dict[str, Candles]) -> Settings:
+    """Another database, filled by one run over final candles."""
+    other = live_settings(
+        instruments=[item.name for item in settings.instruments],
+        granularities=settings.granularities,
+        horizons=settings.horizons,
+    )
+    for name, candles in base.items():
+        land(other, name, candles)
+    run_whole(other, *base)
+    return other
+
+
+def test_late_repeated_and_corrected_candles(live_settings: Callable[..., Settings]) -> None:
+    """In a wild order, with wrong values first: in the end everything is as if they had come right."""
+    settings = live_settings()
+    base = base_candles(settings, "EURUSD", at("2024-01-02"), at("2024-03-06"))
+    begin = len(base.ts) - 260
+    land(settings, "EURUSD", taken(base, 0, begin))
+    run_whole(settings, "EURUSD")
+    order = np.arange(begin, len(base.ts))
+    draw = np.random.default_rng(3)
+    order = order[np.argsort(np.arange(len(order)) + draw.integers(0, 5, len(order)), kind="stable")]
+    sent = Candles._make(column[order] for column in base)
+    wrong = sent.close.copy()
+    wrong[::40] = sent.low[::40]
+    with working(settings):
+        send(settings, "EURUSD", sent._replace(close=wrong))
+        wait_until(lambda: is_done(settings, ["EURUSD"]))
+        send(settings, "EURUSD", taken(sent, 100, 160))  # repeated
+        send(settings, "EURUSD", sent)  # corrected
+        send(settings, "EURUSD", taken(base, begin - 700, begin - 699)._replace(volume=np.array([7.0])))  # of long ago
+        wait_until(lambda: is_done(settings, ["EURUSD"]))
+    final = base._replace(volume=base.volume.copy())
+    final.volume[begin - 700] = 7.0
+    expected = batch_only(live_settings, settings, {"EURUSD": final})
+    assert_same(contents(expected), contents(settings))
+    warehouse = Warehouse(settings)
+    revisions = warehouse.query_text(
+        "SELECT change, count() AS found FROM candle_revisions GROUP BY change"
+    ).to_pylist()
+    warehouse.close()
+    assert {row["change"] for row in revisions} >= {0, 2}  # restated, added_late
+
+
+def test_entries_that_break_rules(live_settings: Callable[..., Settings]) -> None:
+    """They go where a run puts them, each once, and the good ones around them are stored; a run leaves both alone."""
+    settings = live_settings()
+    base = base_candles(settings, "EURUSD", at("2024-02-05"), at("2024-02-08"))
+    queue = open_queue(settings)
+    key = stream_key(settings, "EURUSD")
+    good = entry_fields(base, 100)
+    broken = {
+        "ohlc_violation": good | {"high": "0.5"},
+        "non_positive_price": good | {"low": "-1"},
+        "non_finite_price": good | {"open": "nan"},
+        "misaligned_stamp": good | {"ts": "1707200001"},
+        "unreadable_stamp": good | {"ts": "yesterday"},
+        "missing_stamp": {name: text for name, text in good.items() if name != "ts"},
+        "broken_row": {"ts": good["ts"], "open": "1.1"},
+        "unfinished": good | {"ts": str(at("2037-06-01"))},
+        "bad_volume": good | {"volume": "-3"},
+    }
+    weekend = good | {"ts": str(at("2024-02-10 12:00"))} | dict.fromkeys(("open", "high", "low", "close"), "1.1")
+    send(settings, "EURUSD", taken(base, 0, 100))
+    for fields in [*broken.values(), weekend | {"volume": "0"}, good | {"ts": str(at("2023-06-05 12:00"))}]:
+        queue.xadd(key, fields)
+    send(settings, "EURUSD", taken(base, 100, len(base.ts)))
+    with working(settings):
+        wait_until(lambda: is_done(settings, ["EURUSD"]))
+    land(settings, "EURUSD", base)
+    assert {asset: count for asset, count in run_whole(settings, "EURUSD").items() if count} == {}
+    warehouse = Warehouse(settings)
+    rejected = warehouse.query_text("SELECT reason, source_file, detail FROM rejected_candles").to_pylist()
+    raw = warehouse.query_text("SELECT count() AS found FROM raw_candles").to_pylist()
+    warehouse.close()
+    queue.close()
+    assert sorted(row["reason"] for row in rejected) == sorted(broken)
+    assert {row["source_file"] for row in rejected} == {"stream"}
+    assert all("(entry " in row["detail"] for row in rejected)
+    assert raw == [{"found": len(base.ts)}]
+
+
+def test_workers_share_instruments_and_foreign_writes_are_seen(live_settings: Callable[..., Settings]) -> None:
+    names = ["EURUSD", "GBPUSD", "USDJPY", "AUDUSD"]
+    settings = live_settings(instruments=names, granularities=["H1"])
+    base = {name: base_candles(settings, name, at("2024-02-01"), at("2024-02-20")) for name in names}
+    half = len(base["EURUSD"].ts) // 2
+    with working(settings, 2) as workers:
+        for name in names:
+            send(settings, name, taken(base[name], 0, half))
+        wait_until(lambda: is_done(settings, names))
+        wait_until(lambda: [worker.metrics.instruments._value.get() for worker in workers] == [2, 2])
+        # A run over a corrected file changes a raw candle under the tails' feet.
+        changed = base["EURUSD"]._replace(volume=base["EURUSD"].volume.copy())
+        changed.volume[half - 200] = 7.0
+        base["EURUSD"] = changed
+        for name in names:
+            land(settings, name, taken(base[name], 0, half))
+        assert run_whole(settings, "EURUSD")["raw_candles"] == 1
+        time.sleep(2 * settings.live.recheck_s)
+        wait_until(lambda: is_done(settings, names))
+        for name in names:
+            send(settings, name, taken(base[name], half, len(base[name].ts)))
+        wait_until(lambda: is_done(settings, names))
+    for name in names:
+        land(settings, name, base[name])
+    assert {asset: count for asset, count in run_whole(settings, *names).items() if count} == {}

@@ -1,0 +1,113 @@
+"""The commands `label-assets live` and `label-assets feed`.
+
+Belongs here: processes, signals, what is printed. Does not belong here: what a worker does (`live.worker`).
+"""
+
+import logging
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from types import FrameType
+
+from prometheus_client import start_http_server
+
+from label_assets.compute.compilation import compile_kernels
+from label_assets.compute.source import configured_source
+from label_assets.live.candle_stream import open_queue
+from label_assets.live.feed import Fed, feed
+from label_assets.live.worker import Worker
+from label_assets.settings import Settings
+
+LOG = logging.getLogger("label_assets.live")
+
+RESTART_PAUSE_S = 1.0
+LOOPBACK = "127.0.0.1"
+
+
+def run_worker(settings: Settings, number: int) -> int:
+    """One worker in this process, until it is asked to end.
+
+    Args:
+        settings: The settings.
+        number: Its number among the workers of this machine, from 0: the port of its metrics follows from it.
+
+    Returns:
+        Exit code.
+    """
+    _log_to_stderr()
+    # Without this a thread may hold the interpreter for 5 ms while a candle waits.
+    sys.setswitchinterval(0.0005)
+    compile_kernels()
+    worker = Worker(settings)
+    _on_signals(worker.stop)
+    if settings.live.metrics_port:
+        start_http_server(settings.live.metrics_port + number, LOOPBACK, worker.metrics.registry)
+    worker.run()
+    return 0
+
+
+def run_live(settings: Settings, workers: int) -> int:
+    """Workers of this machine, each a process; one that dies is started anew.
+
+    Returns:
+        Exit code.
+    """
+    if workers == 1:
+        return run_worker(settings, 0)
+    _log_to_stderr()
+    stopping = threading.Event()
+    _on_signals(stopping.set)
+    running = [_start(number) for number in range(workers)]
+    LOG.info("%d workers: processes %s", workers, ", ".join(str(process.pid) for process in running))
+    while not stopping.wait(0.2):
+        for number, process in enumerate(running):
+            if process.poll() is not None:
+                LOG.error("worker %d ended with exit code %s; another takes its place", number, process.returncode)
+                time.sleep(RESTART_PAUSE_S)
+                running[number] = _start(number)
+    for process in running:
+        process.send_signal(signal.SIGTERM)
+    return max(abs(process.wait()) for process in running)
+
+
+def run_feed(
+    settings: Settings,
+    instruments: Sequence[str],
+    time_range: tuple[int, int],
+    *,
+    candles_per_second: float,
+    speed: float,
+) -> Fed:
+    """Replay the configured source into the streams."""
+    queue = open_queue(settings)
+    try:
+        return feed(
+            settings,
+            queue,
+            configured_source(settings),
+            instruments,
+            time_range,
+            candles_per_second=candles_per_second,
+            speed=speed,
+        )
+    finally:
+        queue.close()
+
+
+def _start(number: int) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen([sys.executable, "-m", "label_assets.cli", "live", "--worker", str(number)])
+
+
+def _on_signals(stop: Callable[[], None]) -> None:
+    def handle(_number: int, _frame: FrameType | None) -> None:
+        stop()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
