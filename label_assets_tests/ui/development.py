@@ -116,7 +116,12 @@ class Development:
 
     def dagster(self) -> list[psutil.Process]:
         """Those of them that are Dagster's."""
-        return [process for process in self.processes() if "dagster" in " ".join(process.cmdline())]
+        found = []
+        for process in self.processes():
+            with suppress(psutil.Error):  # it may end between the two looks
+                if "dagster" in " ".join(process.cmdline()):
+                    found.append(process)
+        return found
 
     def kill(self) -> None:
         """Leave nothing behind whatever happened; psutil signals no newcomer with an old process id."""
