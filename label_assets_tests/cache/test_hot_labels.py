@@ -19,14 +19,18 @@ MakeSettings = Callable[..., Settings]
 
 
 def told(result: dg.ExecuteInProcessResult) -> list[dict[str, Any]]:
-    """Metadata of each materialization of hot_labels."""
+    """Metadata of each materialization of hot_labels, ordered by partition: Dagster yields them in any order."""
     assert result.success
     events = [
         event.materialization
         for event in result.get_asset_materialization_events()
         if event.asset_key == dg.AssetKey("hot_labels")
     ]
-    return [{name: entry.value for name, entry in event.metadata.items()} for event in events]
+    return [{name: entry.value for name, entry in event.metadata.items()} for event in sorted(events, key=_partition)]
+
+
+def _partition(event: dg.AssetMaterialization) -> str:
+    return str(event.partition)
 
 
 @pytest.fixture
