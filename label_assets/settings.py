@@ -373,6 +373,7 @@ class Settings(BaseSettings):
         overdue_hours: The UI shows `candles` and `labels` as overdue when nothing of them was materialized for so long
             [h]; 0 means never. Markets are closed for 49 hours a week.
         owners: Teams that own the assets, as `team:name`; shown in the UI.
+        docs_url: Address at which the folder `docs` is published, for links in the UI; unset shows where a page lies.
         alerts: Who is told of failures.
         live: The live engine.
         cache: The hot cache.
@@ -411,6 +412,7 @@ class Settings(BaseSettings):
     sensors: bool = True
     overdue_hours: int = Field(default=96, ge=0)
     owners: Annotated[tuple[Annotated[str, Field(pattern=r"^team:[A-Za-z0-9_.-]+$")], ...], NoDecode] = ()
+    docs_url: str | None = Field(default=None, pattern=r"^https?://\S+$")
     alerts: AlertSettings = AlertSettings()
     live: LiveSettings = LiveSettings()
     cache: CacheSettings = CacheSettings()

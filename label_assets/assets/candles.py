@@ -14,6 +14,7 @@ from label_assets.assets.accounting import (
     run_account,
     stale_months,
 )
+from label_assets.assets.gap_check import gap_report
 from label_assets.assets.metadata import Written, column_schema, report
 from label_assets.assets.partitions import BACKFILL_POLICY, MonthRun, month_runs
 from label_assets.assets.resources import now_ts
@@ -64,7 +65,12 @@ def ingest(
     extra = run_account(batch, source) | {"run_rows_stored": result.rows} | revision_account(changes, affected)
     ts = rows["ts"].to_numpy()
     return Ingestion(
-        Written(months, result, ts, ts[:0], read_ms, extra, monthly=month_accounts(batch, months, read_at)),
+        Written(
+            *(months, result, ts, ts[:0], read_ms),
+            read=f"{batch.rows_in} rows of {source.describe()}",
+            extra=extra,
+            monthly=month_accounts(batch, months, read_at),
+        ),
         line=revision_line(changes, months, affected) if affected else "",
         is_stale=bool(affected and stale_months(months, affected)),
     )
@@ -127,7 +133,11 @@ def candle_assets(
             result = warehouse.upsert(CANDLES, owned.scope, owned.rows)
             reader.forget()
             ts = owned.rows["ts"].to_numpy()
-            report(context, Written(months, result, ts, ts[:0], compute_ms, {}))
+            base = int((owned.rows["granularity"].to_numpy() == settings.base_granularity).sum())
+            present = gap_report(warehouse, calendar, settings, months).present_by_partition
+            coverage = [{"coverage": present[key]} if key in present else {} for key in months.keys]
+            read = f"{base} raw candles"
+            report(context, Written(months, result, ts, ts[:0], compute_ms, read, {}, monthly=coverage))
         return dg.MaterializeResult()
 
     return [raw_candles, candles]

@@ -12,6 +12,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from label_assets.assets.documentation import documentation
 from label_assets.settings import Settings
 
 KEPT_FRESH = ("candles", "labels")
@@ -27,11 +28,12 @@ def freshness_policy(settings: Settings) -> dg.FreshnessPolicy | None:
 
 
 def watched(assets: Sequence[dg.AssetsDefinition], settings: Settings) -> list[dg.AssetsDefinition]:
-    """The assets with their owners, and with a freshness policy on those that `KEPT_FRESH` names."""
+    """The assets with owners and links to the docs, and with a freshness policy on those that `KEPT_FRESH` names."""
     policy = freshness_policy(settings)
 
     def described(spec: dg.AssetSpec) -> dg.AssetSpec:
-        owned = spec.replace_attributes(owners=list(settings.owners))
+        metadata = {**spec.metadata, **documentation(spec, settings)}
+        owned = spec.replace_attributes(owners=list(settings.owners), metadata=metadata)
         kept = policy is not None and spec.key.to_user_string() in KEPT_FRESH
         return owned.replace_attributes(freshness_policy=policy) if kept else owned
 

@@ -8,14 +8,14 @@ import dagster as dg
 import numpy as np
 import pyarrow as pa
 
-from label_assets.assets.metadata import Written, column_schema, report
+from label_assets.assets.metadata import OPEN, Written, column_schema, coverage_by_month, report
 from label_assets.assets.partitions import BACKFILL_POLICY, MonthRun, forward_mapping, month_runs
 from label_assets.assets.pictures import class_balance, levels_picture
 from label_assets.assets.resources import now_ts
 from label_assets.catalog.columns import Table
 from label_assets.catalog.families import FAMILIES, LABELS
 from label_assets.catalog.families.barriers import BARRIERS
-from label_assets.catalog.tables import PATH_WINDOWS, WINDOW_STATUS
+from label_assets.catalog.tables import PATH_WINDOWS
 from label_assets.compute.inputs import MarketReader
 from label_assets.compute.labels import label_rows
 from label_assets.settings import Settings
@@ -30,8 +30,6 @@ FAMILY_DEPS = {
 }
 """What a family is made from, where it is not path_windows alone."""
 
-_OPEN = WINDOW_STATUS.index("open")
-
 
 def write_computed(
     settings: Settings, warehouse: Warehouse, reader: MarketReader, table: Table, months: MonthRun
@@ -40,22 +38,21 @@ def write_computed(
     from label_assets.compute.families import compute_rows  # noqa: PLC0415 - numba: a second no other process needs
 
     started = time.perf_counter()
-    computed = [
-        compute_rows(
-            table,
-            reader.slice(months.instrument_id, granularity, months.start_ts, months.end_ts),
-            horizon,
-            settings.labels,
-        )
+    slices = [
+        reader.slice(months.instrument_id, granularity, months.start_ts, months.end_ts)
         for granularity in settings.granularities
-        for horizon in settings.horizons
+    ]
+    computed = [
+        compute_rows(table, piece, horizon, settings.labels) for piece in slices for horizon in settings.horizons
     ]
     rows = pa.concat_tables([part.rows for part in computed])
     is_open = np.concatenate([part.is_open for part in computed])
     compute_ms = (time.perf_counter() - started) * 1e3
     result = warehouse.upsert(table, Scope(months.instrument_id, months.start_ts, months.end_ts), rows)
     ts = rows["ts"].to_numpy()
-    return Written(months, result, ts, ts[is_open], compute_ms, {})
+    read = f"{sum(len(piece.candles.ts) for piece in slices)} candles"
+    monthly = coverage_by_month(months, rows) if table is PATH_WINDOWS else ()
+    return Written(months, result, ts, ts[is_open], compute_ms, read, {}, monthly=monthly, unit="labels")
 
 
 def write_labels(warehouse: Warehouse, label_version: str, months: MonthRun) -> Written:
@@ -66,7 +63,10 @@ def write_labels(warehouse: Warehouse, label_version: str, months: MonthRun) -> 
     compute_ms = (time.perf_counter() - started) * 1e3
     result = warehouse.upsert(LABELS, scope, rows)
     ts = rows["ts"].to_numpy()
-    return Written(months, result, ts, ts[rows["window_status"].to_numpy() == _OPEN], compute_ms, {})
+    open_ts = ts[rows["window_status"].to_numpy() == OPEN]
+    read = f"path windows and {len(FAMILIES)} families"
+    monthly = coverage_by_month(months, rows)
+    return Written(months, result, ts, open_ts, compute_ms, read, {}, monthly=monthly, unit="labels")
 
 
 def _computed_asset(
@@ -114,7 +114,7 @@ def label_assets(
         PATH_WINDOWS,
         versions["path_windows"],
         deps=[forward],
-        group="windows",
+        group="windows_and_levels",
         description=PATH_WINDOWS.sentence,
     )
     families = [
@@ -124,7 +124,7 @@ def label_assets(
             family.table,
             versions[family.name],
             deps=FAMILY_DEPS.get(family.name, ["path_windows"]),
-            group="labels",
+            group="families",
             description=family.summary,
         )
         for family in FAMILIES

@@ -44,7 +44,8 @@ def write_levels(settings: Settings, warehouse: Warehouse, months: MonthRun) -> 
         np.concatenate(event_ts),
         starts[starts >= months.start_ts],
         compute_ms,
-        extra,
+        read=f"candles of {', '.join(settings.granularities)}",
+        extra=extra,
     )
 
 
@@ -60,7 +61,7 @@ def level_asset(
         # Levels are closed by later candles. And a backfill of more instruments than months is one run a month, in any
         # order: with this mapping it waits until all candles are there.
         deps=[dg.AssetDep("candles", partition_mapping=forward_mapping(settings))],
-        group_name="levels",
+        group_name="windows_and_levels",
         kinds={"clickhouse", "numba"},
         description=(
             "Support and resistance levels. `level_intervals`: when each was active in which role; `level_events`: "

@@ -8,12 +8,18 @@ from typing import Any, NamedTuple
 
 import dagster as dg
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from label_assets.assets.partitions import MonthRun, month_start
 from label_assets.catalog.columns import Table
+from label_assets.catalog.tables import WINDOW_STATUS
 from label_assets.warehouse.schema import column_comment, column_type
 from label_assets.warehouse.upsert import UpsertResult
+
+OPEN = WINDOW_STATUS.index("open")
+"""Code of an open window in the wire schema."""
 
 
 class Written(NamedTuple):
@@ -25,9 +31,11 @@ class Written(NamedTuple):
         ts: Open time of each row that the scope holds now [epoch s].
         open_ts: Open time of each row whose window is open [epoch s].
         compute_ms: Time between reading and writing [ms].
+        read: What was read to compute the rows, in words: "480 candles".
         extra: Further metadata, the same for every partition.
         picture: Metadata for the last partition alone.
         monthly: Further metadata of each month, in order; empty for none.
+        unit: What a row is: `rows`, or `labels` where each row is a candle and horizon.
     """
 
     months: MonthRun
@@ -35,9 +43,11 @@ class Written(NamedTuple):
     ts: NDArray[np.integer[Any]]
     open_ts: NDArray[np.integer[Any]]
     compute_ms: float
+    read: str
     extra: dict[str, Any]
     picture: dict[str, Any] = {}  # noqa: RUF012 - never changed
     monthly: Sequence[Mapping[str, Any]] = ()
+    unit: str = "rows"
 
 
 def column_schema(table: Table) -> dg.TableSchema:
@@ -79,7 +89,6 @@ def report(context: dg.AssetExecutionContext, written: Written) -> None:
     for key, rows, pending, rows_written, rows_removed, monthly in counts:
         context.add_asset_metadata(
             {
-                "dagster/partition_row_count": rows,
                 "rows": rows,
                 "pending": pending,
                 "rows_written": rows_written,
@@ -88,7 +97,7 @@ def report(context: dg.AssetExecutionContext, written: Written) -> None:
                 "run_read_ms": round(result.read_ms, 1),
                 "run_compute_ms": round(written.compute_ms, 1),
                 "run_write_ms": round(result.write_ms, 1),
-                "run_rows_per_second": rate,
+                f"run_{written.unit}_per_second": rate,
                 **written.extra,
                 **monthly,
                 **(written.picture if key == months.keys[-1] else {}),
@@ -96,8 +105,21 @@ def report(context: dg.AssetExecutionContext, written: Written) -> None:
             partition_key=key,
         )
     context.log.info(
-        f"{months.instrument_id} {months.first_month}..{months.last_month}: {result.rows} rows, "
-        f"{result.rows_written} written, {result.rows_unchanged} unchanged, {result.rows_removed} removed, "
-        f"{len(written.open_ts)} open; read {result.read_ms:.0f} ms, compute {written.compute_ms:.0f} ms, "
-        f"write {result.write_ms:.0f} ms"
+        f"{months.instrument_id} {months.first_month}..{months.last_month}: read {written.read}; "
+        f"computed {result.rows} {written.unit}, {len(written.open_ts)} of them open, in {written.compute_ms:.0f} ms; "
+        f"wrote {result.rows_written} new or changed and {result.rows_removed} removals, {result.rows_unchanged} were "
+        f"there already, in {result.read_ms + result.write_ms:.0f} ms"
     )
+
+
+def coverage_by_month(months: MonthRun, rows: pa.Table) -> list[dict[str, float]]:
+    """Metadata of each month: the mean share of path bars that its ended windows have; none without an ended one."""
+    ended = rows.filter(pc.not_equal(rows["window_status"], OPEN))
+    borders = [month_start(month) for month in months.months[1:]]
+    month = np.searchsorted(borders, ended["ts"].to_numpy(), side="right")
+    counts = np.bincount(month, minlength=len(months.months))
+    sums = np.bincount(month, ended["coverage"].to_numpy().astype(np.float64), minlength=len(months.months))
+    return [
+        {"coverage": round(total / count, 6)} if count else {}
+        for total, count in zip(sums.tolist(), counts.tolist(), strict=True)
+    ]

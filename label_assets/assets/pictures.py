@@ -14,7 +14,6 @@ from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
 
 FAVORITE_GRANULARITY = "H4"
-BAR_LENGTH = 12
 SIGNED_LABELS = ("return_sign", "triple_barrier_label", "enhanced_triple_barrier_label", "first_level_reached")
 
 
@@ -44,7 +43,7 @@ def levels_picture(settings: Settings, warehouse: Warehouse, months: MonthRun) -
 
 
 def class_balance(settings: Settings, warehouse: Warehouse, months: MonthRun) -> dict[str, Any]:
-    """Bars of the classes of signed labels among the complete windows of a run of months.
+    """Shares of the classes of signed labels among the complete windows of a run of months.
 
     Returns:
         Metadata; empty if there is no complete window or the settings want no pictures.
@@ -54,16 +53,13 @@ def class_balance(settings: Settings, warehouse: Warehouse, months: MonthRun) ->
     rows = warehouse.query(
         "read_class_counts", instrument=months.instrument_id, start=months.start_ts, end=months.end_ts
     ).to_pylist()
-    lines = ["| candles | label | −1 | 0 | +1 |", "|---|---|---|---|---|"]
+    # No wider than the space that the page of a partition has: what is beyond is cut off.
+    lines = ["| | label | −1 | 0 | +1 |", "|---|---|---:|---:|---:|"]
     for row in rows:
-        where = f"{row['granularity']}, horizon {row['horizon']}"
+        where = f"{row['granularity']}\u00a0{row['horizon']}"
         for label in SIGNED_LABELS:
             counts = row[label]
             if sum(counts):
-                bars = " | ".join(_bar(count / sum(counts)) for count in counts)
-                lines.append(f"| {where} | {label} | {bars} |")
+                shares = " | ".join(f"{count / sum(counts):.1%}" for count in counts)
+                lines.append(f"| {where} | {label} | {shares} |")
     return {"class_balance": dg.MetadataValue.md("\n".join(lines))} if len(lines) > 2 else {}
-
-
-def _bar(share: float) -> str:
-    return f"{'█' * round(share * BAR_LENGTH)} {share:.1%}"

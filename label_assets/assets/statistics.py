@@ -28,7 +28,7 @@ def write_statistics(warehouse: Warehouse, months: MonthRun) -> Written:
     by_month = warehouse.upsert(LABEL_STATISTICS_MONTHLY, scope, monthly)
     extra = {"run_months": by_month.rows, "run_months_written": by_month.rows_written + by_month.rows_removed}
     day_ts = daily["ts"].to_numpy()
-    return Written(months, result, day_ts, day_ts[:0], compute_ms, extra)
+    return Written(months, result, day_ts, day_ts[:0], compute_ms, f"{labels.num_rows} labels", extra)
 
 
 def statistics_asset(partitions_def: dg.PartitionsDefinition, versions: dict[str, str]) -> dg.AssetsDefinition:

@@ -1,19 +1,23 @@
 """The graph that Dagster sees: assets, edges, policies, versions."""
 
+import re
 import subprocess
 import sys
 from datetime import timedelta
+from pathlib import Path
 
 import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import TimeWindowFreshnessPolicy
 
+from label_assets.assets.documentation import PAGES
 from label_assets.assets.freshness import KEPT_FRESH
 from label_assets.assets.partitions import BACKFILL_POLICY
 from label_assets.catalog.families import FAMILIES, LABELS
 from label_assets.catalog.index import table
 from label_assets.compute.versions import code_versions
 from label_assets.definitions import build_defs
+from label_assets.pages import graph_picture
 from label_assets.settings import load_settings
 
 TABLE_OF = {"levels": "level_intervals"}
@@ -60,7 +64,7 @@ def test_every_asset_describes_itself(definitions: dg.Definitions) -> None:
         node = graph.get(key)
         name = key.to_user_string()
         assert node.description, name
-        assert node.group_name in {"candles", "levels", "windows", "labels"}, name
+        assert node.group_name in {"candles", "windows_and_levels", "families", "labels"}, name
         if name == "hot_labels":
             assert node.kinds == {"redis"}
             continue
@@ -68,6 +72,27 @@ def test_every_asset_describes_itself(definitions: dg.Definitions) -> None:
         assert [column.name for column in node.metadata["dagster/column_schema"].columns] == list(
             table(TABLE_OF.get(name, name)).names
         )
+
+
+def test_every_asset_links_to_a_page_of_the_docs_and_names_its_table() -> None:
+    root = Path(__file__).parents[2]
+    published = build_defs(load_settings(docs_url="https://docs.example/", database="other")).resolve_asset_graph()
+    local = build_defs(load_settings()).resolve_asset_graph()
+    assert {key.to_user_string() for key in local.get_all_asset_keys()} == PAGES.keys()
+    for key in local.get_all_asset_keys():
+        name = key.to_user_string()
+        page, _, anchor = PAGES[name].partition("#")
+        headings = re.findall(r"^#+ (.*)$", (root / "docs" / page).read_text(), flags=re.MULTILINE)
+        assert not anchor or anchor in {heading.lower().replace(" ", "-") for heading in headings}, name
+        assert local.get(key).metadata["docs"].value == f"docs/{PAGES[name]}"
+        assert published.get(key).metadata["docs"].value == f"https://docs.example/{PAGES[name]}"
+        if name != "hot_labels":
+            assert published.get(key).metadata["dagster/table_name"] == f"other.{TABLE_OF.get(name, name)}"
+
+
+def test_the_picture_in_the_readme_is_the_generated_one() -> None:
+    """Paste it from docs/graph.md, which `make docs` writes."""
+    assert graph_picture() in (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def test_checks_block_where_rows_would_be_wrong_and_only_tell_where_they_are_few_or_odd(

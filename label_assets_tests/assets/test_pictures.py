@@ -39,7 +39,9 @@ def test_pictures_are_on_the_last_partition_and_show_something(
     balance = shown["labels", "EURUSD|2024-03"]["class_balance"]
     assert isinstance(balance, dg.MarkdownMetadataValue)
     assert balance.value.count("enhanced_triple_barrier_label") == 2
-    assert "█" in balance.value
+    for line in balance.value.splitlines()[2:]:
+        shares = [float(cell.strip(" %")) for cell in line.split("|")[3:6]]
+        assert sum(shares) == pytest.approx(100, abs=0.2)
 
     warehouse = Warehouse(settings)
     last = tmp_path / "last.png"

@@ -65,6 +65,7 @@ NO_VALUES = {
     "sensors": False,
     "overdue_hours": 1,
     "owners": "team:other",
+    "docs_url": "https://docs.example/label_assets",
     "alerts": {"severity": "ERROR"},
 }
 """Settings that enter no value. What `source` and its settings are shows in the data version of raw_candles."""
