@@ -261,7 +261,7 @@ class CacheSettings(BaseModel):
 
 
 class ServeSettings(BaseModel):
-    """The API, `label-assets serve`.
+    """The API. Nothing reads these settings yet.
 
     Attributes:
         host: Address that it listens on. Anything but loopback needs `api_keys`.
@@ -312,7 +312,7 @@ class ServeSettings(BaseModel):
 
 
 class SlaSettings(BaseModel):
-    """What the service promises; `label-assets monitor` watches it.
+    """What the service promises. Nothing reads these settings yet.
 
     Attributes:
         latency_ms: Longest 99th percentile of a request, and of a live candle until its labels are readable [ms].
@@ -377,8 +377,8 @@ class Settings(BaseSettings):
         alerts: Who is told of failures.
         live: The live engine.
         cache: The hot cache.
-        serve: The API.
-        sla: What the service promises.
+        serve: The API; nothing reads these yet.
+        sla: What the service promises; nothing reads these yet.
         labels: Numbers inside the definitions.
     """
 

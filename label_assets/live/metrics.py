@@ -1,6 +1,6 @@
 """What a live worker tells of itself, for Prometheus.
 
-Belongs here: names, meanings, buckets. Does not belong here: thresholds (`monitor`).
+Belongs here: names, meanings, buckets. Does not belong here: thresholds (`settings`).
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector

@@ -1,1 +1,0 @@
-"""Whether the service keeps what it promises: thresholds of the settings against the metrics of its processes."""
