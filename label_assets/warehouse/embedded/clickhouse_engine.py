@@ -9,13 +9,15 @@ Belongs here: everything about chDB's own interface. Does not belong here: HTTP.
 from __future__ import annotations
 
 import importlib
+import os
 import re
+import tempfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from label_assets.warehouse.embedded.clickhouse_sql import quoted, quoted_name
+from label_assets.warehouse.embedded.clickhouse_sql import InsertHead, quoted, quoted_name
 
 # Every statement: since 26.3 an insert is asynchronous by default, which merges inserts of several clients into one
 # part and acknowledges out of order.
@@ -103,46 +105,45 @@ class Result:
 
 
 class Insert:
-    """A running insert: nothing is written before `finish`."""
+    """An insert whose data is gathered in memory: the engine sees nothing of it before `finish`.
 
-    def __init__(self, connection: Any, statement: str, fmt: str) -> None:
-        """Begin it; `statement` is without FORMAT and data."""
-        self._connection = connection
-        try:
-            self._insert = connection.send_insert(statement, fmt)
-        except RuntimeError as error:
-            raise EngineError.from_chdb(error) from None
+    It gets the data as a file. chDB's own inserts in pieces (`insert_done`) acknowledge what they could not write, be
+    it for a full disk or a violated constraint (seen in 4.4), and data behind a statement must be text there.
+    """
+
+    def __init__(self, handle: Handle, head: InsertHead, params: Mapping[str, str]) -> None:
+        """Begin it."""
+        self._handle = handle
+        self._head = head
+        self._params = params
+        self._file = _memory_file()
 
     def append(self, data: bytes) -> None:
         """Add bytes in the format of the insert."""
-        try:
-            self._connection.insert_append(self._insert, data)
-        except RuntimeError as error:
-            raise EngineError.from_chdb(error) from None
+        self._file.write(data)
 
     def finish(self) -> Progress:
         """Write everything; returns after the part is on disk."""
-        try:
-            result = self._connection.insert_done(self._insert)
-        except RuntimeError as error:
-            raise EngineError.from_chdb(error) from None
-        rows, size = int(result.rows_written()), int(result.bytes_written())
-        return Progress(
-            read_rows=rows,
-            read_bytes=size,
-            written_rows=rows,
-            written_bytes=size,
-            result_rows=rows,
-            result_bytes=size,
-            elapsed_s=float(result.elapsed()),
-        )
+        with self._file:
+            self._file.flush()
+            source = f"/dev/fd/{self._file.fileno()}"
+            statement = (
+                f"{self._head.statement} FROM INFILE {quoted(source)} {self._head.settings} FORMAT {self._head.format}"
+            )
+            written = self._handle.execute(statement, "Null", self._params).progress
+        rows, size = written.written_rows, written.written_bytes
+        return replace(written, read_rows=rows, read_bytes=size, result_rows=rows, result_bytes=size)
 
     def cancel(self) -> None:
         """Forget everything that was added."""
-        try:
-            self._connection.insert_cancel(self._insert)
-        except RuntimeError as error:
-            raise EngineError.from_chdb(error) from None
+        self._file.close()
+
+
+def _memory_file() -> IO[bytes]:
+    """A file that has no name and, where the system can, no disk."""
+    if hasattr(os, "memfd_create"):
+        return os.fdopen(os.memfd_create("insert"), "w+b")
+    return tempfile.TemporaryFile()
 
 
 class Stream:
@@ -215,11 +216,9 @@ class Handle:
             self._stream.close()
             self._stream = None
 
-    def insert(self, statement: str, fmt: str, params: Mapping[str, str]) -> Insert:
-        """Begin an insert of data in the given format."""
-        if params:  # send_insert takes none
-            self.apply({f"param_{name}": value for name, value in params.items()})
-        return Insert(self._connection, statement, fmt)
+    def insert(self, head: InsertHead, params: Mapping[str, str] | None = None) -> Insert:
+        """Begin an insert of data in the format that its statement names."""
+        return Insert(self, head, params or {})
 
     def classify(self, statement: str | bytes) -> tuple[str, int]:
         """Ask the engine what a statement would do.

@@ -26,12 +26,14 @@ class InsertHead:
     """An INSERT that brings its data with it.
 
     Attributes:
-        statement: The statement up to, without, FORMAT or VALUES.
+        statement: The statement up to, without, SETTINGS, FORMAT or VALUES.
+        settings: Its SETTINGS clause, empty if it has none.
         format: Input format.
         data_start: Where the data begins, in bytes.
     """
 
     statement: str
+    settings: str
     format: str
     data_start: int
 
@@ -78,6 +80,7 @@ def insert_head(text: bytes) -> InsertHead | None:
     if first_word(content[:4096]) != "INSERT":
         return None
     before = ""
+    settings_start = 0
     tokens = _outer_tokens(content)
     for token in tokens:
         names_a_table = before in {"INTO", "TABLE", "FUNCTION", "."}
@@ -86,19 +89,26 @@ def insert_head(text: bytes) -> InsertHead | None:
             continue
         if token.text in {"SELECT", "WITH", "FROM", "WATCH"}:
             return None
+        if token.text == "SETTINGS":
+            settings_start = token.start
         if token.text == "VALUES":
-            return _head(text, token.start, "Values", token.end)
+            return _head(text, (settings_start or token.start, token.start), "Values", token.end)
         if token.text == "FORMAT":
             name = next(tokens, None)
             if name is not None and name.kind == "word":
-                return _head(text, token.start, content[name.start : name.end], _after_format(text, name.end))
+                return _head(
+                    text,
+                    (settings_start or token.start, token.start),
+                    content[name.start : name.end],
+                    _after_format(text, name.end),
+                )
             return None
     return None
 
 
-def _head(text: bytes, statement_end: int, fmt: str, data_start: int) -> InsertHead:
-    statement = text[:statement_end].decode("utf-8", "replace")
-    return InsertHead(statement, "Values" if fmt.upper() == "VALUES" else fmt, data_start)
+def _head(text: bytes, ends: tuple[int, int], fmt: str, data_start: int) -> InsertHead:
+    statement, settings = text[: ends[0]].decode("utf-8", "replace"), text[ends[0] : ends[1]].decode("utf-8", "replace")
+    return InsertHead(statement, settings, "Values" if fmt.upper() == "VALUES" else fmt, data_start)
 
 
 def _after_format(text: bytes, end: int) -> int:

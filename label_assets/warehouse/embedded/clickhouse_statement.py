@@ -118,7 +118,7 @@ def _insert(handle: Handle, request: Request, head: InsertHead, first: bytes) ->
         raise _refused_by_get()
     chosen = request.parameters.settings
     handle.apply({name: value for name, value in INSERT_SETTINGS.items() if name not in chosen})
-    insert = handle.insert(head.statement, head.format, request.parameters.bound)
+    insert = handle.insert(head, request.parameters.bound)
     try:
         if first:
             insert.append(first)
@@ -132,7 +132,7 @@ def _insert(handle: Handle, request: Request, head: InsertHead, first: bytes) ->
 
 def _bring(handle: Handle, table: ExternalTable) -> None:
     handle.execute(f"CREATE TEMPORARY TABLE {quoted_name(table.name)} ({table.structure}) ENGINE = Memory", "Null")
-    insert = handle.insert(f"INSERT INTO {quoted_name(table.name)}", table.format, {})
+    insert = handle.insert(InsertHead(f"INSERT INTO {quoted_name(table.name)}", "", table.format, 0))
     if table.data:
         insert.append(table.data)
     insert.finish()

@@ -214,6 +214,17 @@ def test_bad_rows_insert_nothing(client: Client) -> None:
     assert client.command("SELECT count() FROM plain") == 0
 
 
+def test_an_insert_that_cannot_be_written_is_not_acknowledged(client: Client) -> None:
+    client.command("CREATE TABLE small (a UInt64, CONSTRAINT bound CHECK a < 10) ENGINE = MergeTree ORDER BY a")
+    client.insert("small", [[1], [2]], column_names=["a"], settings={"max_insert_block_size": 1000})
+    with pytest.raises(DatabaseError, match="VIOLATED_CONSTRAINT"):
+        client.insert_arrow("small", pa.table({"a": pa.array([3, 10], pa.uint64())}))
+    with pytest.raises(DatabaseError, match="VIOLATED_CONSTRAINT"):
+        client.command("INSERT INTO small SETTINGS max_threads = 1 VALUES (4), (11)")
+    client.command("INSERT INTO small SETTINGS max_threads = 1 VALUES (5)")
+    assert client.query("SELECT a FROM small ORDER BY a").result_rows == [(1,), (2,), (5,)]
+
+
 def test_error_in_the_midst_of_a_stream(client: Client) -> None:
     query = "SELECT number, throwIf(number = 2000000) FROM numbers(5000000)"
     seen = 0
