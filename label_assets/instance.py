@@ -15,9 +15,13 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
+from dagster._core.events import DagsterEventBatchMetadata, JobFailureData
 from dagster._core.execution.backfill import PartitionBackfill
+from dagster._core.execution.retries import auto_reexecution_should_retry_run
 from dagster._core.instance.ref import InstanceRef
+from dagster._core.storage.tags import WILL_RETRY_TAG
 from dagster._core.utils import make_new_run_id
+from dagster._time import datetime_from_timestamp
 
 from label_assets.assets.partitions import RANGE_END_TAG, RANGE_START_TAG, month_runs
 from label_assets.catalog.families import FAMILIES
@@ -35,7 +39,7 @@ ASSETS = frozenset(
 
 
 class LabelAssetsInstance(dg.DagsterInstance):
-    """Dagster's own, but for how a backfill begins, and that it keeps its connections."""
+    """Dagster's own, but for how a backfill begins, how a run fails, and that it keeps its connections."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         """Take what Dagster gives."""
@@ -66,6 +70,29 @@ class LabelAssetsInstance(dg.DagsterInstance):
     def config_defaults(base_dir: str) -> Mapping[str, Any]:
         """Everything else has Dagster's defaults; Dagster asks."""
         return InstanceRef.config_defaults(base_dir)
+
+    def handle_new_event(
+        self, event: dg.EventLogEntry, *, batch_metadata: DagsterEventBatchMetadata | None = None
+    ) -> None:
+        """Store an event; of a run that failed, only after whether it will be tried again.
+
+        Dagster stores the event first, then the run's status, then that decision. Its daemon reads the event, finds a
+        run that has not failed, and never looks again: the backfill waits for ever (seen on a busy machine); or it
+        reads the status, finds no decision, and the backfill ends (dagster-io/dagster#34204).
+        """
+        if event.is_dagster_event and event.get_dagster_event().is_run_failure and self.run_retries_enabled:
+            self._publish_failure(event.run_id, event.get_dagster_event(), event.timestamp)
+        super().handle_new_event(event, batch_metadata=batch_metadata)
+
+    def _publish_failure(self, run_id: str, failure: dg.DagsterEvent, timestamp: float) -> None:
+        run = self.get_run_by_id(run_id)
+        if run is None or run.is_finished:
+            return
+        data = failure.event_specific_data
+        reason = data.failure_reason if isinstance(data, JobFailureData) else None
+        again = auto_reexecution_should_retry_run(self, run.with_status(dg.DagsterRunStatus.FAILURE), reason)
+        self.add_run_tags(run_id, {WILL_RETRY_TAG: str(again).lower()})
+        self._run_storage.handle_run_event(run_id, failure, datetime_from_timestamp(timestamp))
 
     def add_backfill(self, partition_backfill: PartitionBackfill) -> None:
         """Store a new backfill, which starts it, with its runs made beforehand where that can be done."""

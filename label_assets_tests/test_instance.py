@@ -1,0 +1,64 @@
+"""Dagster's instance as `dagster.yaml` makes it: what others see of a run that fails, and when."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+import pytest
+from dagster._core.events import DagsterEventType, JobFailureData, RunFailureReason
+from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG, RUN_FAILURE_REASON_TAG, WILL_RETRY_TAG
+
+from label_assets.instance import LabelAssetsInstance
+
+RETRIES = 1
+
+
+@pytest.fixture
+def instance() -> Iterator[LabelAssetsInstance]:
+    own = {
+        "instance_class": {"module": "label_assets.instance", "class": "LabelAssetsInstance"},
+        "run_retries": {"enabled": True, "max_retries": RETRIES},
+        "telemetry": {"enabled": False},
+    }
+    with dg.instance_for_test(overrides=own) as opened:
+        assert isinstance(opened, LabelAssetsInstance)
+        yield opened
+
+
+def started_run(instance: LabelAssetsInstance, parent: dg.DagsterRun | None = None) -> dg.DagsterRun:
+    @dg.job
+    def nothing() -> None:
+        pass
+
+    root = parent.run_id if parent else None
+    tags = {PARENT_RUN_ID_TAG: root, ROOT_RUN_ID_TAG: root} if root else {}
+    return instance.create_run_for_job(
+        nothing, status=dg.DagsterRunStatus.STARTED, parent_run_id=root, root_run_id=root, tags=tags
+    )
+
+
+def test_whether_a_failed_run_is_tried_again_is_known_when_its_failure_is(
+    instance: LabelAssetsInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+    storage = instance.event_log_storage
+    store_event = storage.store_event
+
+    def looking(event: dg.EventLogEntry) -> None:
+        if event.is_dagster_event and event.get_dagster_event().event_type == DagsterEventType.RUN_FAILURE:
+            run = instance.get_run_by_id(event.run_id)
+            assert run is not None
+            seen.append((run.status, run.tags.get(RUN_FAILURE_REASON_TAG), run.tags.get(WILL_RETRY_TAG)))
+        store_event(event)
+
+    monkeypatch.setattr(storage, "store_event", looking)
+    first = started_run(instance)
+    again = started_run(instance, parent=first)
+    expected: list[tuple[Any, ...]] = []
+    for run, will_retry in ((started_run(instance), "true"), (again, "false")):
+        instance.report_run_failed(run, job_failure_data=JobFailureData(None, RunFailureReason.STEP_FAILURE))
+        expected.append((dg.DagsterRunStatus.FAILURE, "STEP_FAILURE", will_retry))
+        stored = instance.get_run_by_id(run.run_id)
+        assert stored is not None
+        assert stored.tags[WILL_RETRY_TAG] == will_retry
+    assert seen == expected
