@@ -15,16 +15,25 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph_subset import AssetGraphSubset
 from dagster._core.definitions.partitions.subset import DefaultPartitionsSubset
-from dagster._core.events import DagsterEventBatchMetadata, JobFailureData
+from dagster._core.errors import DagsterAssetCheckFailedError
+from dagster._core.events import DagsterEventBatchMetadata, JobFailureData, RunFailureReason
 from dagster._core.execution.backfill import PartitionBackfill
 from dagster._core.execution.retries import auto_reexecution_should_retry_run
 from dagster._core.instance.ref import InstanceRef
-from dagster._core.storage.tags import WILL_RETRY_TAG
+from dagster._core.storage.tags import RETRY_ON_ASSET_OR_OP_FAILURE_TAG, WILL_RETRY_TAG
 from dagster._core.utils import make_new_run_id
 from dagster._time import datetime_from_timestamp
 
 from label_assets.assets.partitions import RANGE_END_TAG, RANGE_START_TAG, month_runs
 from label_assets.catalog.families import FAMILIES
+from label_assets.errors import (
+    CandleError,
+    CatalogError,
+    SettingsError,
+    SourceEmptyError,
+    SourceError,
+    SourceUnreadableError,
+)
 from label_assets.storage import close_connections, keep_connections
 
 ASSETS = frozenset(
@@ -36,6 +45,19 @@ ASSETS = frozenset(
     )
 )
 """Assets of which backfills are cut; those of other code locations are none of our business."""
+
+
+FAIL_AGAIN = {
+    each.__name__
+    for each in (
+        *(SettingsError, CatalogError, CandleError, SourceError, SourceUnreadableError, SourceEmptyError),
+        DagsterAssetCheckFailedError,
+    )
+}
+"""Errors of steps that another attempt at the same run would meet again."""
+
+NO_RETRY = {RETRY_ON_ASSET_OR_OP_FAILURE_TAG: "false"}
+"""Tag of a run of which Dagster then says why it is not tried again."""
 
 
 class LabelAssetsInstance(dg.DagsterInstance):
@@ -90,9 +112,19 @@ class LabelAssetsInstance(dg.DagsterInstance):
             return
         data = failure.event_specific_data
         reason = data.failure_reason if isinstance(data, JobFailureData) else None
+        if reason == RunFailureReason.STEP_FAILURE and self._fails_again(run_id):
+            run = run.with_tags({**run.tags, **NO_RETRY})
+            self.add_run_tags(run_id, NO_RETRY)
         again = auto_reexecution_should_retry_run(self, run.with_status(dg.DagsterRunStatus.FAILURE), reason)
         self.add_run_tags(run_id, {WILL_RETRY_TAG: str(again).lower()})
         self._run_storage.handle_run_event(run_id, failure, datetime_from_timestamp(timestamp))
+
+    def _fails_again(self, run_id: str) -> bool:
+        """Whether a step failed for what another attempt finds unchanged: an input, a setting, a check."""
+        steps = self.get_records_for_run(run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
+        errors = (step.event_log_entry.get_dagster_event().step_failure_data.error for step in steps)
+        causes = ((error.cause or error).cls_name for error in errors if error is not None)
+        return any(cause in FAIL_AGAIN for cause in causes)
 
     def add_backfill(self, partition_backfill: PartitionBackfill) -> None:
         """Store a new backfill, which starts it, with its runs made beforehand where that can be done."""

@@ -8,6 +8,7 @@ import pytest
 from dagster._core.events import DagsterEventType, JobFailureData, RunFailureReason
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG, RUN_FAILURE_REASON_TAG, WILL_RETRY_TAG
 
+from label_assets.errors import SourceUnreadableError, WarehouseUnavailableError
 from label_assets.instance import LabelAssetsInstance
 
 RETRIES = 1
@@ -62,3 +63,24 @@ def test_whether_a_failed_run_is_tried_again_is_known_when_its_failure_is(
         assert stored is not None
         assert stored.tags[WILL_RETRY_TAG] == will_retry
     assert seen == expected
+
+
+@pytest.mark.parametrize(
+    ("error", "will_retry"),
+    [
+        (SourceUnreadableError(asked="a", found="b", allowed="c", action="d"), "false"),
+        (WarehouseUnavailableError(asked="a", found="b", allowed="c", action="d"), "true"),
+    ],
+    ids=["broken file", "database away"],
+)
+def test_what_would_fail_again_is_not_tried_again(
+    instance: LabelAssetsInstance, error: Exception, will_retry: str
+) -> None:
+    @dg.asset
+    def broken() -> None:
+        raise error
+
+    result = dg.materialize([broken], instance=instance, raise_on_error=False)
+    run = instance.get_run_by_id(result.run_id)
+    assert run is not None
+    assert run.tags[WILL_RETRY_TAG] == will_retry
