@@ -256,10 +256,10 @@ def live(
     worker: Annotated[int | None, typer.Option(hidden=True, help="Be this one of several.")] = None,
 ) -> None:
     """Label finished candles from Redis streams as they come: into the hot cache at once, ClickHouse in batches."""
-    from label_assets.live.command import run_live, run_worker
+    from label_assets.live.command import run_child, run_live
 
     settings = load_settings()
-    raise typer.Exit(run_worker(settings, worker) if worker is not None else run_live(settings, workers))
+    raise typer.Exit(run_child(settings, worker) if worker is not None else run_live(settings, workers))
 
 
 @app.command()
@@ -279,6 +279,29 @@ def feed(
     names = [settings.instrument(name.strip()).name for name in names]
     fed = run_feed(settings, names, stamps, candles_per_second=rate, speed=speed)
     typer.echo(f"{fed.candles} candles in {fed.seconds:.1f} s, {fed.candles / max(fed.seconds, 1e-9):.0f} a second")
+
+
+@app.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: the setting serve.host.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; default: the setting serve.port.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Processes; default: the setting serve.workers.")] = None,
+) -> None:
+    """Answer requests for labels, levels and candles over HTTP. Anything but loopback needs API keys."""
+    from label_assets.serving.server import run_server
+
+    given = {name: value for name, value in (("host", host), ("port", port), ("workers", workers)) if value is not None}
+    run_server(load_settings(serve=given) if given else load_settings())
+
+
+@app.command("api-key")
+def api_key(name: Annotated[str, typer.Argument(help="Whose key it is; shown in no answer.")]) -> None:
+    """Make an API key. It is shown once: only its hash goes into the settings."""
+    from label_assets.serving.keys import new_key
+
+    key, entry = new_key(name)
+    typer.echo(f"key      {key}\nsetting  LABEL_ASSETS_SERVE__API_KEYS={entry}")
+    typer.echo("The key cannot be shown again. The setting takes several entries, with commas between them.", err=True)
 
 
 @app.command("compile")

@@ -8,6 +8,7 @@
     │   ├── SourceUnreadableError   a file that cannot be read at all; its partition fails and nothing changes
     │   └── SourceEmptyError        a source that has nothing for what was asked
     ├── LiveError                   the live engine: Redis does not answer, or a worker cannot go on
+    ├── RequestError                a request that the API refuses; carries the kind of problem
     ├── CacheUnavailableError       Redis as the hot cache; what it lacks is read from ClickHouse
     └── WarehouseError              ClickHouse
         ├── WarehouseUnavailableError   no server, wrong address or password
@@ -72,6 +73,31 @@ class SourceEmptyError(SourceError):
 
 class LiveError(LabelAssetsError):
     """The live engine cannot work."""
+
+
+class RequestError(LabelAssetsError):
+    """A request that the API refuses or cannot answer.
+
+    Args:
+        kind: Kind of problem, see `serving.problems`.
+        asked: As in `LabelAssetsError`, as are the others.
+        found: …
+        allowed: …
+        action: …
+    """
+
+    def __init__(self, *, kind: str, asked: str, found: str, allowed: str, action: str) -> None:
+        """Keep the kind too."""
+        super().__init__(asked=asked, found=found, allowed=allowed, action=action)
+        self.kind = kind
+
+    def __reduce__(self) -> tuple[object, ...]:
+        """Pickle with the kind."""
+        return (_rebuild_request, (self.kind, self.asked, self.found, self.allowed, self.action))
+
+
+def _rebuild_request(kind: str, asked: str, found: str, allowed: str, action: str) -> RequestError:
+    return RequestError(kind=kind, asked=asked, found=found, allowed=allowed, action=action)
 
 
 class CacheUnavailableError(LabelAssetsError):

@@ -37,6 +37,7 @@ from label_assets.catalog.instruments import DEFAULT_INSTRUMENTS, Instrument
 from label_assets.errors import CatalogError, SettingsError
 
 SETTINGS_FILE = "label_assets.toml"
+API_KEY_NAME = r"[A-Za-z0-9_.-]{1,64}"
 SECTIONS_OF_SECRETS = {"alerts", "live", "serve"}
 """What is found there is not repeated in messages: even a misspelled name may have the webhook as its value."""
 
@@ -221,7 +222,8 @@ class LiveSettings(BaseModel):
         retention_s: Entries are trimmed from the streams when they were stored and are older than this [s].
         statistics_s: Shortest pause between two updates of the statistics of changed days [s].
         recheck_s: Pause between looks for raw candles that somebody else wrote [s].
-        metrics_port: Port of `/metrics` of the first worker on 127.0.0.1, the next has the next; 0 means none.
+        metrics_port: Port of `/metrics` of the first worker, the next has the next; 0 means none.
+        metrics_host: Address that `/metrics` listens on. It shows counts and no label, and asks for no key.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -237,6 +239,7 @@ class LiveSettings(BaseModel):
     statistics_s: float = Field(default=30.0, ge=0)
     recheck_s: float = Field(default=5.0, gt=0)
     metrics_port: int = Field(default=0, ge=0, le=65_000)
+    metrics_host: str = Field(default="127.0.0.1", pattern=r"^[A-Za-z0-9_.:-]+$")
 
 
 class CacheSettings(BaseModel):
@@ -261,7 +264,7 @@ class CacheSettings(BaseModel):
 
 
 class ServeSettings(BaseModel):
-    """The API. Nothing reads these settings yet.
+    """The API.
 
     Attributes:
         host: Address that it listens on. Anything but loopback needs `api_keys`.
@@ -288,9 +291,7 @@ class ServeSettings(BaseModel):
     host: str = Field(default="127.0.0.1", pattern=r"^[A-Za-z0-9_.:-]+$")
     port: int = Field(default=8000, ge=0, le=65_535)
     workers: int = Field(default=1, ge=1, le=64)
-    api_keys: Annotated[
-        tuple[Annotated[str, Field(pattern=r"^[A-Za-z0-9_.-]{1,64}:[0-9a-f]{64}$")], ...], NoDecode
-    ] = ()
+    api_keys: Annotated[tuple[Annotated[str, Field(pattern=rf"^{API_KEY_NAME}:[0-9a-f]{{64}}$")], ...], NoDecode] = ()
     trusted_hosts: Annotated[
         tuple[Annotated[str, Field(pattern=r"^(\*|(\*\.)?[A-Za-z0-9.:\[\]-]+)$")], ...], NoDecode
     ] = ()
@@ -377,7 +378,7 @@ class Settings(BaseSettings):
         alerts: Who is told of failures.
         live: The live engine.
         cache: The hot cache.
-        serve: The API; nothing reads these yet.
+        serve: The API.
         sla: What the service promises; nothing reads these yet.
         labels: Numbers inside the definitions.
     """

@@ -273,9 +273,14 @@ def named_outage() -> Iterator[None]:
     try:
         yield
     except (RedisError, OSError) as error:
-        raise CacheUnavailableError(
-            asked="the hot cache in Redis",
-            found=f"{type(error).__name__}: {error}",
-            allowed="a Redis of version 6.2 or newer that answers in time",
-            action="check REDIS_URL and the server; meanwhile everything is answered from ClickHouse, only slower",
-        ) from error
+        raise outage(f"{type(error).__name__}: {error}") from error
+
+
+def outage(found: str) -> CacheUnavailableError:
+    """The error of a Redis that does not answer."""
+    return CacheUnavailableError(
+        asked="the hot cache in Redis",
+        found=found,
+        allowed="a Redis of version 6.2 or newer that answers in time",
+        action="check REDIS_URL and the server; meanwhile everything is answered from ClickHouse, only slower",
+    )

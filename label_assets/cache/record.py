@@ -64,6 +64,16 @@ class Rows(NamedTuple):
         values = self.records[name]
         return np.isnan(values) if values.dtype.kind == "f" else np.asarray(values == _NULLS[_format(column)])
 
+    def values(self, name: str) -> list[Any]:
+        """Values of a column as Python has them; None is NULL."""
+        if name in _TEXTS:
+            return self.texts
+        values: list[Any] = self.records[name].tolist()
+        null = self.null(name)
+        if null is None or not null.any():
+            return values
+        return [None if is_null else value for value, is_null in zip(values, null.tolist(), strict=True)]
+
     def table(self, instrument_id: str, granularity: str, horizon: int) -> pa.Table:
         """The rows in the wire schema of `labels`."""
         constants = {"instrument_id": instrument_id, "granularity": granularity, "horizon": horizon}

@@ -1,0 +1,70 @@
+"""The application: addresses, what stands before them, what opens and closes with it.
+
+Belongs here: putting together. Does not belong here: everything else. Pages for a browser are one more router in
+`ROUTERS`; their paths join `guard.OPEN_PATHS` if they are to be seen without a key.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from starlette.middleware.cors import CORSMiddleware
+from starlette.middleware.gzip import GZipMiddleware
+
+from label_assets.serving import problems
+from label_assets.serving.documents import PROBLEMS
+from label_assets.serving.guard import Guard
+from label_assets.serving.keys import check_exposure
+from label_assets.serving.metrics import ServingMetrics
+from label_assets.serving.protocol import SEND_TIMEOUT_S
+from label_assets.serving.routes import labels, market, service
+from label_assets.serving.services import Services
+from label_assets.settings import Settings, load_settings
+
+ROUTERS = (labels.router, market.router, service.router)
+"""`/v1/labels/compute` comes before what takes any granularity: routes are tried in order."""
+
+
+def build_app(settings: Settings) -> FastAPI:
+    """An application for some settings. Opens nothing until it is started.
+
+    Raises:
+        SettingsError: it would be open to everybody.
+    """
+    check_exposure(settings.serve)
+    metrics = ServingMetrics()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+        app.state.services = Services(settings, metrics)
+        async with app.state.services.opened():
+            yield {SEND_TIMEOUT_S: settings.serve.send_timeout_s}
+
+    app = FastAPI(
+        title="label_assets",
+        description="Forward-looking labels of market candles. Every error is a problem (RFC 9457).",
+        version="1",
+        lifespan=lifespan,
+        redoc_url=None,
+        responses=PROBLEMS,
+    )
+    problems.install(app)
+    for router in ROUTERS:
+        app.include_router(router)
+    app.add_middleware(GZipMiddleware, minimum_size=settings.serve.gzip_bytes, compresslevel=1)
+    app.add_middleware(Guard, settings=settings.serve, metrics=metrics)
+    if settings.serve.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.serve.cors_origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["Authorization", "X-API-Key", "Content-Type", "If-None-Match"],
+            expose_headers=["ETag", "Link", "X-Process-Time", "X-Source"],
+        )
+    return app
+
+
+def create_app() -> FastAPI:
+    """The application for the settings of the environment; what workers load."""
+    return build_app(load_settings())
