@@ -4,6 +4,7 @@ Belongs here: processes, signals, what is printed. Does not belong here: what a 
 """
 
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from prometheus_client import start_http_server
 
 from label_assets.compute.compilation import compile_kernels
 from label_assets.compute.source import configured_source
+from label_assets.errors import LiveError
 from label_assets.live.candle_stream import open_queue
 from label_assets.live.feed import Fed, feed
 from label_assets.live.worker import Worker
@@ -24,7 +26,7 @@ from label_assets.settings import Settings
 LOG = logging.getLogger("label_assets.live")
 
 RESTART_PAUSE_S = 1.0
-LOOPBACK = "127.0.0.1"
+PARENT_LOOK_S = 1.0
 
 
 def run_worker(settings: Settings, number: int) -> int:
@@ -44,9 +46,22 @@ def run_worker(settings: Settings, number: int) -> int:
     worker = Worker(settings)
     _on_signals(worker.stop)
     if settings.live.metrics_port:
-        start_http_server(settings.live.metrics_port + number, LOOPBACK, worker.metrics.registry)
+        _show_metrics(settings, number, worker)
     worker.run()
     return 0
+
+
+def run_child(settings: Settings, number: int) -> int:
+    """As `run_worker`, in a process that `run_live` started: it ends when that one does, however that ended."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(PARENT_LOOK_S)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, name="parent", daemon=True).start()
+    return run_worker(settings, number)
 
 
 def run_live(settings: Settings, workers: int) -> int:
@@ -95,6 +110,20 @@ def run_feed(
         )
     finally:
         queue.close()
+
+
+def _show_metrics(settings: Settings, number: int, worker: Worker) -> None:
+    host, port = settings.live.metrics_host, settings.live.metrics_port + number
+    try:
+        start_http_server(port, host, worker.metrics.registry)
+    except OSError as error:
+        raise LiveError(
+            asked=f"metrics of worker {number} at http://{host}:{port}/metrics",
+            found=f"the address cannot be used: {error.strerror}",
+            allowed="a free port for each worker, from LABEL_ASSETS_LIVE__METRICS_PORT on",
+            action="end what uses it, such as another `label-assets live`, or set another port, or 0 for no metrics",
+        ) from error
+    LOG.info("metrics at http://%s:%d/metrics", host, port)
 
 
 def _start(number: int) -> "subprocess.Popen[bytes]":

@@ -8,24 +8,22 @@ import logging
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from label_assets.cache.hot import EncodedWrite, HotCache
+from label_assets.cache.hot import EncodedWrite
 from label_assets.cache.record import encode
 from label_assets.cache.sections import Section
 from label_assets.errors import CacheUnavailableError
 from label_assets.kernels.arrays import Candles
 from label_assets.live.candle_stream import Entry
 from label_assets.live.intake import Rejection, take_in
-from label_assets.live.metrics import LiveMetrics
 from label_assets.live.newest import EventCounts, NewestRows, newest_rows
 from label_assets.live.rows import Appended
+from label_assets.live.shared import Shared
 from label_assets.live.tail import Tail
-from label_assets.market.calendar import SessionCalendar
-from label_assets.settings import Settings
 
 LOG = logging.getLogger("label_assets.live")
 
@@ -71,33 +69,31 @@ class Taken:
     settled: dict[str, list[str]] = field(default_factory=dict)
 
 
+class _Fresh(NamedTuple):
+    """Rows of labels of one instrument that entries have changed, and these entries."""
+
+    rows: list[NewestRows]
+    entry_ids: list[str]
+
+
 class HotPath:
     """Applies entries to tails and brings labels into the cache. For one thread."""
 
-    def __init__(
-        self,
-        settings: Settings,
-        calendar: SessionCalendar,
-        cache: HotCache | None,
-        label_version: str,
-        metrics: LiveMetrics,
-    ) -> None:
+    def __init__(self, shared: Shared) -> None:
         """Keep what is used; `instruments` begins empty."""
         self.instruments: dict[str, HotInstrument] = {}
         self.cache_failed = False
-        self._settings = settings
-        self._calendar = calendar
-        self._cache = cache
-        self._label_version = label_version
-        self._metrics = metrics
+        self._shared = shared
+        self._metrics = shared.metrics
         self._cache_rests_until = 0.0
+        self._is_cache_down = False
 
     def take(self, entries: Sequence[Entry]) -> Taken:
         """Apply entries of instruments that are hot, in the order of each stream."""
         taken = Taken()
         if not entries:
             return taken
-        intake = take_in(entries, self._settings, self._calendar, int(time.time()))
+        intake = take_in(entries, self._shared.settings, self._shared.calendar, int(time.time()))
         taken.rejections = intake.rejections
         for rule, count in intake.dropped.items():
             self._metrics.dropped.labels(rule).inc(count)
@@ -108,11 +104,12 @@ class HotPath:
         by_instrument: dict[str, list[int]] = {}
         for row, entry in enumerate(entries):
             by_instrument.setdefault(entry.instrument_id, []).append(row)
-        fresh: list[tuple[NewestRows, str]] = []
+        fresh: list[_Fresh] = []
         written = 0
         for instrument_id, rows in by_instrument.items():
-            fresh += self._apply(instrument_id, rows, entries, intake.candles, accepted, taken)
-            if len({section.instrument_id for section, _ in fresh}) >= INSTRUMENTS_PER_WRITE:
+            made = self._apply(instrument_id, rows, entries, intake.candles, accepted, taken)
+            fresh += [made] if made.rows else []
+            if len(fresh) >= INSTRUMENTS_PER_WRITE:
                 written += self._write(fresh)
                 fresh = []
         written += self._write(fresh)
@@ -127,8 +124,8 @@ class HotPath:
         candles: Candles,
         accepted: NDArray[np.bool_],
         taken: Taken,
-    ) -> list[tuple[NewestRows, str]]:
-        """Apply one instrument's entries; the rows of labels that they change, each with its newest entry."""
+    ) -> _Fresh:
+        """Apply one instrument's entries; the rows of labels that they change."""
         hot = self.instruments[instrument_id]
         added: dict[str, int] = {}
         first_ts, entry_ids = -1, []
@@ -147,46 +144,49 @@ class HotPath:
             first_ts = ts if first_ts < 0 else first_ts
             entry_ids.append(entries[row].entry_id)
         if first_ts < 0:
-            return []
+            return _Fresh([], [])
         view = hot.tail.view
         opens = {name: int(view.rungs[name].ts[-count]) for name, count in added.items()}
         taken.appended[instrument_id] = Appended(view, first_ts, opens, entry_ids)
         self._metrics.candles.inc(len(entry_ids))
         started = time.perf_counter()
-        fresh = [
-            (made, entry_ids[-1])
+        made = [
+            newest
             for name, count in added.items()
             if name in hot.counts
-            for made in newest_rows(view, name, count, hot.counts[name])
+            for newest in newest_rows(view, name, count, hot.counts[name])
         ]
         self._metrics.compute_seconds.inc(time.perf_counter() - started)
         hot.tail.trim()
-        return fresh
+        return _Fresh(made, entry_ids)
 
-    def _write(self, fresh: Sequence[tuple[NewestRows, str]]) -> int:
+    def _write(self, fresh: Sequence[_Fresh]) -> int:
         """Bring rows into the cache; returns their number, written or not."""
         if not fresh:
             return 0
         started = time.perf_counter()
-        writes = encoded([rows for rows, _ in fresh], self._label_version, int(time.time()))
+        made = [rows for part in fresh for rows in part.rows]
+        writes = encoded(made, self._shared.label_version, int(time.time()))
         self._metrics.compute_seconds.inc(time.perf_counter() - started)
         count = sum(len(write.epochs) for write in writes)
-        if self._cache is None:
+        if self._shared.cache is None:
             return count
         if time.monotonic() < self._cache_rests_until:
             self.cache_failed = True
             return count
         try:
-            self._cache.write_values(writes, publish=True)
+            self._shared.cache.write_values(writes, publish=True)
         except CacheUnavailableError as error:
-            LOG.warning("labels are not in the hot cache until it is back: %s", error.found)
-            self.cache_failed = True
+            if not self._is_cache_down:
+                LOG.warning("labels go to ClickHouse only until the hot cache is back: %s", error.found)
+            self._is_cache_down = self.cache_failed = True
             self._cache_rests_until = time.monotonic() + CACHE_PAUSE_S
             self._metrics.cache_failures.inc()
             return count
-        now = time.time()
-        for entry_id in {entry_id for _, entry_id in fresh}:
-            self._metrics.latency.observe(max(0.0, now - int(entry_id.split("-")[0]) / 1000))
+        if self._is_cache_down:
+            LOG.warning("the hot cache takes labels again")
+            self._is_cache_down = False
+        self._metrics.observe(self._metrics.latency, [entry_id for part in fresh for entry_id in part.entry_ids])
         return count
 
 

@@ -3,6 +3,9 @@
 Belongs here: names, meanings, buckets. Does not belong here: thresholds (`settings`).
 """
 
+import time
+from collections.abc import Iterable
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector
 
 LATENCY_BUCKETS_S = (
@@ -44,6 +47,12 @@ class LiveMetrics:
         )
         self.unstored = self._gauge("unstored_candles", "Candles that ClickHouse has not taken yet.")
         self.instruments = self._gauge("instruments", "Instruments that this worker serves.")
+
+    def observe(self, latency: Histogram, entry_ids: Iterable[str]) -> None:
+        """Note for entries the time since Redis gave them their ids, the clock of which is taken to be ours."""
+        now = time.time()
+        for entry_id in entry_ids:
+            latency.observe(max(0.0, now - int(entry_id.split("-")[0]) / 1000))
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"label_assets_live_{name}", text, labels, registry=self.registry)

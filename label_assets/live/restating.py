@@ -21,9 +21,8 @@ from label_assets.compute.revisions import find_changes, read_history, read_open
 from label_assets.compute.rows import rows_from_arrays
 from label_assets.kernels.arrays import Candles
 from label_assets.live.rows import label_parts
+from label_assets.live.shared import Shared
 from label_assets.live.tail import first_open_of
-from label_assets.market.calendar import SessionCalendar
-from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.upsert import Scope
 
@@ -47,12 +46,12 @@ class Restated(NamedTuple):
 class Restatement:
     """Restates instruments of one deployment. For one thread."""
 
-    def __init__(self, warehouse: Warehouse, settings: Settings, calendar: SessionCalendar, label_version: str) -> None:
+    def __init__(self, warehouse: Warehouse, shared: Shared) -> None:
         """Keep what is used."""
         self._warehouse = warehouse
-        self._settings = settings
-        self._calendar = calendar
-        self._label_version = label_version
+        self._settings = shared.settings
+        self._calendar = shared.calendar
+        self._label_version = shared.label_version
 
     def run(self, instrument_id: str, candles: Candles, now_ts: int, *, is_unfinished: bool) -> Restated | None:
         """Store candles and everything that they can have changed.

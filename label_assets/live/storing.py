@@ -18,24 +18,21 @@ import numpy as np
 import pyarrow as pa
 from urllib3.exceptions import HTTPError
 
-from label_assets.cache.hot import HotCache
-from label_assets.cache.warming import sync
 from label_assets.catalog.granularities import DAY_S
 from label_assets.catalog.tables import PATH_WINDOWS, RAW_CANDLES, REJECTED_CANDLES
 from label_assets.compute.candles import rejected_rows
-from label_assets.errors import CacheUnavailableError, LiveError, WarehouseError
+from label_assets.errors import LiveError, WarehouseError
 from label_assets.kernels.arrays import Candles
 from label_assets.live.candle_stream import Entry
 from label_assets.live.foreign import ForeignWrites
 from label_assets.live.hot import HotInstrument
 from label_assets.live.intake import Rejection, take_in
-from label_assets.live.metrics import LiveMetrics
+from label_assets.live.mending import CacheMending
 from label_assets.live.restating import Restatement
 from label_assets.live.rows import Appended, Parts, appended_parts
+from label_assets.live.shared import Shared
 from label_assets.live.statistics import ChangedDays
 from label_assets.live.warm import warm_tail
-from label_assets.market.calendar import SessionCalendar
-from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.upsert import Scope
 
@@ -65,6 +62,10 @@ class Cold:
     is_unfinished: bool = False
 
 
+class _LeaseInDoubtError(Exception):
+    """Somebody else may serve the instruments of a batch by now."""
+
+
 @dataclass
 class _Batch:
     """What ClickHouse is to take next."""
@@ -75,6 +76,10 @@ class _Batch:
 
     def __bool__(self) -> bool:
         return bool(self.appended or self.rejections or self.settled)
+
+    def drop(self, instrument_id: str) -> None:
+        self.appended.pop(instrument_id, None)
+        self.settled.pop(instrument_id, None)
 
     def extend(self, later: "_Batch") -> None:
         for name, appended in later.appended.items():
@@ -91,39 +96,26 @@ class Store:
     """The thread that writes to ClickHouse."""
 
     def __init__(
-        self,
-        settings: Settings,
-        calendar: SessionCalendar,
-        cache: HotCache | None,
-        label_version: str,
-        metrics: LiveMetrics,
-        acknowledge: Callable[[str, Sequence[str]], None],
-        is_sure: Callable[[], bool],
+        self, shared: Shared, acknowledge: Callable[[str, Sequence[str]], None], is_sure: Callable[[], bool]
     ) -> None:
         """Keep what is used; nothing is opened before `start`.
 
         Args:
-            settings: The settings.
-            calendar: Trading session.
-            cache: The hot cache; None for none.
-            label_version: Version to write into rows of `labels`.
-            metrics: Where to count.
+            shared: What all parts of the worker use.
             acknowledge: Acknowledges entries of an instrument; raises LiveError if the queue does not answer.
             is_sure: Whether the worker surely still owns its instruments.
         """
         self.ready: SimpleQueue[tuple[str, HotInstrument | None]] = SimpleQueue()
-        self.cache_was_down = threading.Event()
-        self._settings = settings
-        self._calendar = calendar
-        self._cache = cache
-        self._label_version = label_version
-        self._metrics = metrics
+        self._shared = shared
+        self._settings = shared.settings
+        self._metrics = shared.metrics
         self._acknowledge = acknowledge
         self._is_sure = is_sure
-        self._warehouse = Warehouse(settings)
-        self._restatement = Restatement(self._warehouse, settings, calendar, label_version)
-        self._days = ChangedDays(self._warehouse, settings)
-        self._foreign = ForeignWrites(self._warehouse, settings)
+        self._warehouse = Warehouse(self._settings)
+        self.mending = CacheMending(shared.cache, self._warehouse)
+        self._restatement = Restatement(self._warehouse, shared)
+        self._days = ChangedDays(self._warehouse, self._settings)
+        self._foreign = ForeignWrites(self._warehouse, self._settings)
         self._condition = threading.Condition()
         self._batch = _Batch()
         self._since = 0.0
@@ -131,6 +123,7 @@ class Store:
         self._stopping = False
         self._unstored: dict[str, int] = {}
         self._acks: dict[str, list[str]] = {}
+        self._forgotten: set[str] = set()
         self._thread = threading.Thread(target=self._run, name="store", daemon=True)
 
     def start(self) -> None:
@@ -188,10 +181,10 @@ class Store:
     def forget(self, instrument_id: str) -> None:
         """Drop what is not stored of an instrument that somebody else serves now: it is pending for them."""
         with self._condition:
-            self._batch.appended.pop(instrument_id, None)
-            self._batch.settled.pop(instrument_id, None)
+            self._batch.drop(instrument_id)
             self._cold.pop(instrument_id, None)
             self._unstored.pop(instrument_id, None)
+            self._forgotten.add(instrument_id)
         self._foreign.forget(instrument_id)
 
     def _run(self) -> None:
@@ -231,36 +224,39 @@ class Store:
         """Store the batch and acknowledge its entries; a batch that fails is put back, before what came meanwhile."""
         with self._condition:
             batch, self._batch = self._batch, _Batch()
+            self._forgotten.clear()
+            self.mending.begin_batch()
         if not batch:
-            return
-        if not self._is_sure():
-            LOG.warning("the leases may have ended: what is not stored is left to whoever serves the instruments now")
             return
         try:
             self._store(batch)
         except OUTAGES:
             with self._condition:
+                for name in self._forgotten:
+                    batch.drop(name)
                 batch.extend(self._batch)
                 self._batch = batch
             raise
+        except _LeaseInDoubtError:
+            LOG.warning("the leases may have ended: what is not stored is left to whoever serves the instruments now")
+            return
         for name, settled in batch.settled.items():
             self._acks.setdefault(name, []).extend(settled)
-        now = time.time()
         for name, appended in batch.appended.items():
             self._acks.setdefault(name, []).extend(appended.entry_ids)
-            for entry_id in appended.entry_ids:
-                self._metrics.store_latency.observe(max(0.0, now - int(entry_id.split("-")[0]) / 1000))
+            self._metrics.observe(self._metrics.store_latency, appended.entry_ids)
         with self._condition:
             for name, appended in batch.appended.items():
-                left = self._unstored.get(name, 0) - len(appended.entry_ids)
-                self._unstored[name] = max(0, left)
+                if name not in self._forgotten:
+                    self._unstored[name] = max(0, self._unstored.get(name, 0) - len(appended.entry_ids))
             self._metrics.unstored.set(sum(self._unstored.values()))
 
     def _store(self, batch: _Batch) -> None:
+        self._refuse_doubt()
         now_ts = int(time.time())
         parts: Parts = {}
         for appended in batch.appended.values():
-            made = appended_parts(appended, self._label_version, now_ts)
+            made = appended_parts(appended, self._shared.label_version, now_ts)
             if made is None:  # backpressure keeps this from happening; a restatement reads what the tail lacks
                 self._restate(appended.view.instrument_id, _unstored_candles(appended), now_ts, is_unfinished=True)
                 continue
@@ -269,12 +265,17 @@ class Store:
         self._store_rejections(batch.rejections)
         # Raw candles come last: who sees them there sees all that they change.
         for table in sorted(parts, key=lambda table: table is RAW_CANDLES):
+            self._refuse_doubt()
             result = self._warehouse.upsert_all(table, parts[table])
             self._metrics.stored_rows.inc(result.rows_written)
         for part in parts.get(PATH_WINDOWS, []):
             self._days.add(part.scope)
         for name, appended in batch.appended.items():
             self._foreign.know(name, appended.view)
+
+    def _refuse_doubt(self) -> None:
+        if not self._is_sure():
+            raise _LeaseInDoubtError
 
     def _store_rejections(self, rejections: Sequence[Rejection]) -> None:
         by_instrument: dict[str, list[Rejection]] = {}
@@ -310,12 +311,8 @@ class Store:
         self._foreign.forget(name)
         if cold.entries:
             self._store_entries(cold)
-        tail = warm_tail(self._warehouse, self._settings, self._calendar, name)
-        if self._cache is not None:
-            try:
-                sync(self._cache, self._warehouse, [name])
-            except CacheUnavailableError:
-                self.cache_was_down.set()
+        tail = warm_tail(self._warehouse, self._settings, self._shared.calendar, name)
+        self.mending.fill(name)
         hot = HotInstrument.of(tail)
         with self._condition:
             if self._cold.pop(name, None) is not cold:
@@ -324,11 +321,12 @@ class Store:
         if tail.last_ts >= 0:  # whoever served it before may have died before the statistics
             self._days.add(Scope(name, max(0, tail.last_ts - _STATISTICS_S), tail.last_ts + 1))
         self.ready.put((name, hot))
+        LOG.info("%s is served: %d base candles in memory", name, len(tail.rungs[self._settings.base_granularity]))
 
     def _store_entries(self, cold: Cold) -> None:
         """Store entries that the hot path did not apply, and acknowledge them."""
         now_ts = int(time.time())
-        intake = take_in(cold.entries, self._settings, self._calendar, now_ts)
+        intake = take_in(cold.entries, self._settings, self._shared.calendar, now_ts)
         self._store_rejections(intake.rejections)
         if len(intake.accepted):
             candles = Candles._make(column[intake.accepted] for column in intake.candles)
@@ -347,14 +345,11 @@ class Store:
             LOG.warning("entries stay pending until the queue is back: %s", error.found)
 
     def _mend_cache(self) -> None:
-        """After an outage of the cache: bring what was not written, from ClickHouse."""
-        if self._cache is None or not self.cache_was_down.is_set() or self._batch:
-            return
-        self.cache_was_down.clear()
-        try:
-            sync(self._cache, self._warehouse, self._foreign.instruments)
-        except CacheUnavailableError:
-            self.cache_was_down.set()
+        with self._condition:
+            if not self._batch:
+                self.mending.begin_batch()
+        self.mending.look()
+        self.mending.mend(self._foreign.instruments)
 
 
 def _unstored_candles(appended: Appended) -> Candles:

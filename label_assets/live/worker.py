@@ -26,6 +26,7 @@ from label_assets.live.candle_stream import GROUP, Entry, entries_of, open_queue
 from label_assets.live.hot import HotPath
 from label_assets.live.metrics import LiveMetrics
 from label_assets.live.ownership import Leases, Ownership
+from label_assets.live.shared import Shared
 from label_assets.live.storing import Cold, Store
 from label_assets.live.tail import MOST_ADDED
 from label_assets.market.calendar import SessionCalendar
@@ -33,6 +34,7 @@ from label_assets.settings import Settings
 
 if TYPE_CHECKING:
     from redis import Redis
+
 
 LOG = logging.getLogger("label_assets.live")
 
@@ -54,7 +56,6 @@ class Worker:
         self._names = [instrument.name for instrument in settings.instruments]
         self._keys = {name: stream_key(settings, name) for name in self._names}
         self._by_key = {key.encode(): name for name, key in self._keys.items()}
-        self._calendar = SessionCalendar(settings.session_open)
         self._ownership = Ownership(settings, self.worker_id, self._names)
         self._stopping = threading.Event()
         self._queue: Redis | None = None
@@ -76,9 +77,11 @@ class Worker:
         self._queue = open_queue(self.settings)
         cache = open_cache(self.settings)
         label_version = code_versions(self.settings)["labels"]
-        hot = HotPath(self.settings, self._calendar, cache, label_version, self.metrics)
-        store = self._store(cache, label_version)
+        shared = Shared(self.settings, SessionCalendar(self.settings.session_open), cache, label_version, self.metrics)
+        hot = HotPath(shared)
+        store = Store(shared, self._acknowledge, lambda: self._ownership.is_sure)
         store.start()
+        LOG.info("worker %s began", self.worker_id)
         try:
             while not self._stopping.is_set():
                 try:
@@ -100,17 +103,7 @@ class Worker:
         finally:
             store.stop()
             self._end(cache)
-
-    def _store(self, cache: HotCache | None, label_version: str) -> Store:
-        return Store(
-            self.settings,
-            self._calendar,
-            cache,
-            label_version,
-            self.metrics,
-            self._acknowledge,
-            lambda: self._ownership.is_sure,
-        )
+            LOG.info("worker %s ended", self.worker_id)
 
     def _turn(self, hot: HotPath, store: Store) -> None:
         """Tend leases when it is time, take in what the store hands over, read once."""
@@ -131,7 +124,7 @@ class Worker:
             store.warm(Cold(name, corrections))
         if hot.cache_failed:
             hot.cache_failed = False
-            store.cache_was_down.set()
+            store.mending.failed.set()
 
     def _tend(self, hot: HotPath, store: Store) -> None:
         queue = self._opened()
@@ -153,7 +146,7 @@ class Worker:
 
     def _lose(self, hot: HotPath, store: Store, names: set[str]) -> None:
         for name in names:
-            LOG.info("%s is given up or lost; what is not stored is pending for whoever serves it next", name)
+            LOG.info("%s is no longer served here; what is not stored is pending for whoever serves it next", name)
             hot.instruments.pop(name, None)
             store.forget(name)
             self._owned.discard(name)
