@@ -4,13 +4,14 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: help demo dev test test-slow lint format docs clean
+.PHONY: help demo dev test test-slow bench bench-full bench-peers lint format docs clean
 
 help:
 	@echo "make demo       label a synthetic market and draw it: the first thing to try"
 	@echo "make dev        the Dagster UI at http://127.0.0.1:3000 with embedded servers"
 	@echo "make test       the tests, without the slow ones"
 	@echo "make test-slow  the slow ones"
+	@echo "make bench      the benchmarks, a few minutes; bench-full up to forty, bench-peers against other libraries"
 	@echo "make lint       ruff, mypy, import-linter"
 	@echo "make format     write what ruff would complain of"
 	@echo "make docs       write the generated pages"
@@ -41,6 +42,15 @@ test: $(VENV)/.dev
 
 test-slow: $(VENV)/.dev
 	$(BIN)/python -m pytest -m slow -n 2 --dist loadfile --timeout 900
+
+bench: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.suite --out bench-results/bench
+
+bench-full: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.suite --full --out bench-results/full
+
+bench-peers: $(VENV)/.dev
+	$(BIN)/python -m benchmarks.suite --only peers --out bench-results/peers
 
 lint: $(VENV)/.dev
 	$(BIN)/ruff check .
