@@ -28,7 +28,7 @@ MONTHS: dict[Size, tuple[str, str]] = {
     "bench": ("2015-01", "2024-12"),
     "full": ("2015-01", "2024-12"),
 }
-PATIENCE_S: dict[Size, float] = {"tiny": 120, "bench": 480, "full": 1800}
+PATIENCE_S: dict[Size, float] = {"tiny": 480, "bench": 720, "full": 1800}
 POLL_S = 2.0
 QUERY_REPETITIONS = 9
 

@@ -57,7 +57,7 @@ HOUR_S = 3_600
 WEEK_S = 7 * 86_400
 CANDLES_AN_HOUR = 4
 QUIET_S = 0.15
-PATIENCE_S = 60.0
+PATIENCE_S = 240.0
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 

@@ -27,7 +27,7 @@ from benchmarks.part import PARTS, PEERS
 from benchmarks.processes import end_processes
 
 FOLDER = Path("bench-results")
-PATIENCE_S: dict[Size, int] = {"tiny": 120, "bench": 600, "full": 2400}
+PATIENCE_S: dict[Size, int] = {"tiny": 600, "bench": 900, "full": 2400}
 """How long one part may take [s]."""
 
 GRACE_S = 60

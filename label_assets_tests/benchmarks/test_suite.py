@@ -92,7 +92,7 @@ def test_a_part_that_was_measured_beside_one_that_failed(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_parts_with_servers(tmp_path: Path) -> None:
     names = ["history", "queries", "live"]
     found = assert_complete(tmp_path, suite.run_suite(names, "tiny", tmp_path), names)
