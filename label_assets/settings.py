@@ -283,7 +283,7 @@ class ServeSettings(BaseModel):
         waiting: Most requests that wait for a thread; more are turned away at once.
         read_timeout_s: Longest wait for ClickHouse [s].
         compute_timeout_s: Longest wait for a computation [s].
-        send_timeout_s: A client that takes nothing for so long is cut off [s].
+        send_timeout_s: A client that takes nothing, or has not sent its request, after so long is cut off [s].
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

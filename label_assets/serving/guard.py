@@ -6,6 +6,7 @@ Belongs here: what is decided without knowing what is asked. Does not belong her
 import asyncio
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 
 from limits import RateLimitItemPerMinute
 from limits.storage import MemoryStorage
@@ -17,12 +18,16 @@ from label_assets.errors import RequestError
 from label_assets.serving.keys import is_loopback, owner
 from label_assets.serving.metrics import ServingMetrics
 from label_assets.serving.problems import answer, quoted, unexpected
+from label_assets.serving.store import ClientGoneError, client_gone
 from label_assets.settings import ServeSettings
 
 OPEN_PATHS = frozenset({"/v1/health", "/v1/ready", "/metrics"})
 """Answered without a key: probes and scrapers have none, and none of these shows a label."""
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
+CLIENT_GONE = 499
+"""What is counted as the status of a request whose client left, as nginx does."""
+
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 SLICE_BYTES = 262_144
 """Larger answers go out in slices, so that a client that takes some is told from one that takes nothing."""
@@ -64,10 +69,11 @@ class Guard:
         except RequestError as error:
             await answer(error, scope["path"])(scope, receive, timed)
         else:
+            client_gone.set(partial(_gone, body))
             try:
                 await self._app(scope, body, timed)
-            except OSError:
-                raise  # the client is gone
+            except ClientGoneError:
+                status = CLIENT_GONE
             except Exception as error:
                 if status:
                     raise
@@ -153,6 +159,11 @@ class Guard:
             return next(waiting, None) or await receive()
 
         return replayed if messages else receive
+
+
+async def _gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _send(message: Message, send: Send) -> None:

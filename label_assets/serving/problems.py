@@ -81,14 +81,18 @@ def kind_of(error: LabelAssetsError) -> str:
 
 def quoted(value: Any) -> str:
     """What a client sent, short enough to repeat."""
-    text = repr(value)
+    return shortened(repr(value))
+
+
+def shortened(text: str) -> str:
+    """The beginning of a text."""
     return text if len(text) <= _LONGEST_QUOTE else f"{text[:_LONGEST_QUOTE]}… ({len(text)} characters)"
 
 
 def validation_error(request: Request, error: RequestValidationError) -> RequestError:
     """Our own error of one that FastAPI found."""
     found = [
-        f"{'.'.join(str(part) for part in each['loc'][1:]) or each['loc'][0]}: {each['msg']} "
+        f"{shortened('.'.join(map(str, each['loc'][1:])) or str(each['loc'][0]))}: {each['msg']} "
         f"(found {quoted(each.get('input'))})"
         for each in error.errors()[:5]
     ]

@@ -12,13 +12,12 @@ from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 from label_assets.errors import RequestError
 from label_assets.serving.problems import problem
 
-HEAD_TIMEOUT_S = 10.0
-"""The first line and the headers of a request are there after so long, or never."""
-
 MOST_HEAD_BYTES = 16_384
+"""Longest head of a request, beside the piece of the network in which it begins [bytes]."""
 
 SEND_TIMEOUT_S = "send_timeout_s"
-"""Name in the state of the application of the longest wait for a client that takes nothing [s]."""
+"""Name in the state of the application of the longest wait for a client, until it has sent the head of a request and
+while it takes nothing of an answer [s]."""
 
 
 class BoundedProtocol(HttpToolsProtocol):
@@ -81,7 +80,7 @@ class BoundedProtocol(HttpToolsProtocol):
         """The client does not take what was sent."""
         super().pause_writing()
         self._stop(self._send_timer)
-        self._send_timer = self.loop.call_later(self.app_state[SEND_TIMEOUT_S], self.transport.abort)
+        self._send_timer = self._abort_later()
 
     def resume_writing(self) -> None:
         """It has taken it."""
@@ -98,7 +97,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def _expect_head(self) -> None:
         self._head_is_whole = False
         self._stop(self._head_timer)
-        self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self.transport.abort)
+        self._head_timer = self._abort_later()
+
+    def _abort_later(self) -> TimerHandle:
+        return self.loop.call_later(self.app_state[SEND_TIMEOUT_S], self.transport.abort)
 
     @staticmethod
     def _stop(timer: TimerHandle | None) -> None:

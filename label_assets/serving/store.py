@@ -5,8 +5,9 @@ Belongs here: threads, time limits, reconnecting. Does not belong here: statemen
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from threading import Lock
 from typing import Any, ParamSpec, TypeVar
 
@@ -23,6 +24,18 @@ RECONNECT_S = 1.0
 """Shortest time between two attempts to connect anew after an outage."""
 
 CONNECT_TIMEOUT_S = 2.0
+
+
+async def _never() -> None:
+    await asyncio.get_running_loop().create_future()
+
+
+client_gone: ContextVar[Callable[[], Coroutine[Any, Any, None]]] = ContextVar("client_gone", default=_never)
+"""Returns when the client of a request closed the connection; what was asked for it is not begun then."""
+
+
+class ClientGoneError(OSError):
+    """Nobody waits for the answer any more."""
 
 
 class Store:
@@ -103,11 +116,12 @@ class Threads:
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def run(self, limit_s: float, function: Callable[[], T]) -> T:
-        """Run a function in a thread; it runs on if nobody waits for it any more.
+        """Run a function in a thread. Once begun it runs on, even if nobody waits for it any more.
 
         Raises:
             RequestError: too many are waiting.
             TimeoutError: it took too long.
+            ClientGoneError: the client of this request left.
         """
         if self._running >= self._most:
             raise RequestError(
@@ -120,7 +134,18 @@ class Threads:
         self._running += 1
         future = asyncio.get_running_loop().run_in_executor(self._pool, function)
         future.add_done_callback(self._ended)
-        return await asyncio.wait_for(asyncio.shield(future), limit_s)
+        gone = asyncio.ensure_future(client_gone.get()())
+        try:
+            await asyncio.wait((future, gone), timeout=limit_s, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            gone.cancel()
+            if not future.done():
+                future.cancel()  # of those that wait for a thread; one that runs goes on
+        if future.done() and not future.cancelled():
+            return future.result()
+        if gone.done() and not gone.cancelled():
+            raise ClientGoneError
+        raise TimeoutError
 
     def _ended(self, future: "asyncio.Future[Any]") -> None:
         self._running -= 1
