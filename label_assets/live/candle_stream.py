@@ -5,6 +5,7 @@ reads them (`live.worker`).
 """
 
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, NamedTuple
 
 from label_assets.errors import LiveError
@@ -86,3 +87,19 @@ def open_queue(settings: Settings) -> "Redis":
             action="check LABEL_ASSETS_LIVE__QUEUE_URL or REDIS_URL, or unset both to use the embedded server",
         ) from error
     return queue
+
+
+@contextmanager
+def named_outage() -> Iterator[None]:
+    """Turn what Redis' client raises into our own error."""
+    from redis import RedisError  # noqa: PLC0415
+
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        raise LiveError(
+            asked="the Redis that holds the candle streams",
+            found=f"{type(error).__name__}: {error}",
+            allowed="a server of version 6.2 or newer that answers",
+            action="check LABEL_ASSETS_LIVE__QUEUE_URL or REDIS_URL; entries wait in their streams meanwhile",
+        ) from error

@@ -18,7 +18,6 @@ from prometheus_client import start_http_server
 from label_assets.compute.compilation import compile_kernels
 from label_assets.compute.source import configured_source
 from label_assets.errors import LiveError
-from label_assets.live.candle_stream import open_queue
 from label_assets.live.feed import Fed, feed
 from label_assets.live.worker import Worker
 from label_assets.settings import Settings
@@ -97,19 +96,9 @@ def run_feed(
     speed: float,
 ) -> Fed:
     """Replay the configured source into the streams."""
-    queue = open_queue(settings)
-    try:
-        return feed(
-            settings,
-            queue,
-            configured_source(settings),
-            instruments,
-            time_range,
-            candles_per_second=candles_per_second,
-            speed=speed,
-        )
-    finally:
-        queue.close()
+    _log_to_stderr()
+    source = configured_source(settings)
+    return feed(settings, source, instruments, time_range, candles_per_second=candles_per_second, speed=speed)
 
 
 def _show_metrics(settings: Settings, number: int, worker: Worker) -> None:

@@ -7,14 +7,15 @@ Rows that Redis evicted are not brought back: what is used least makes room, and
 Belongs here: when the cache is mended. Does not belong here: what is read (`cache.warming`).
 """
 
+import contextlib
 import logging
 import threading
 import time
 from collections.abc import Sequence
 
-from label_assets.cache.hot import HotCache
+from label_assets.cache.hot import HotCache, cache_url
 from label_assets.cache.warming import sync
-from label_assets.errors import CacheUnavailableError
+from label_assets.errors import CacheUnavailableError, EmbeddedServerError
 from label_assets.warehouse.client import Warehouse
 
 LOG = logging.getLogger("label_assets.live")
@@ -51,6 +52,8 @@ class CacheMending:
         try:
             run_id = str(self._cache.run("INFO", "server")["run_id"])
         except CacheUnavailableError:
+            with contextlib.suppress(EmbeddedServerError):
+                cache_url(self._cache.settings)  # one of our own is started again
             return  # when it is back it has another one
         if self._run_id and run_id != self._run_id:
             LOG.warning("Redis was started anew: the hot cache is filled again")

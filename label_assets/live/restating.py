@@ -99,7 +99,7 @@ class Restatement:
         reader = MarketReader(warehouse, settings)
         labels = {}
         for name in settings.granularities:
-            for part in owned_levels(warehouse, settings, instrument_id, name, time_range):
+            for part in owned_levels(reader, settings, instrument_id, name, time_range):
                 warehouse.upsert(part.table, part.scope, part.rows)
             market = reader.slice(instrument_id, name, *time_range)
             for table, (scope, rows) in label_parts(market, settings, self._label_version, now_ts).items():

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 from label_assets.cache.hot import HotCache, open_cache
 from label_assets.compute.versions import code_versions
 from label_assets.errors import LabelAssetsError, LiveError
-from label_assets.live.candle_stream import GROUP, Entry, entries_of, open_queue, stream_key
+from label_assets.live.candle_stream import GROUP, Entry, entries_of, named_outage, open_queue, stream_key
 from label_assets.live.hot import HotPath
 from label_assets.live.metrics import LiveMetrics
 from label_assets.live.ownership import Leases, Ownership
@@ -107,7 +107,7 @@ class Worker:
 
     def _turn(self, hot: HotPath, store: Store) -> None:
         """Tend leases when it is time, take in what the store hands over, read once."""
-        with _named_outage():
+        with named_outage():
             if time.monotonic() >= self._next_tending:
                 self._tend(hot, store)
             self._take_ready(hot, store)
@@ -220,7 +220,7 @@ class Worker:
     def _acknowledge(self, name: str, entry_ids: Sequence[str]) -> None:
         """Called by the store, in its thread; connections of Redis' client are shared between threads."""
         if entry_ids:
-            with _named_outage():
+            with named_outage():
                 self._opened().xack(self._keys[name], GROUP, *entry_ids)
 
     def _trim(self) -> None:
@@ -251,7 +251,7 @@ class Worker:
             self._queue = open_queue(self.settings)
 
     def _end(self, cache: HotCache | None) -> None:
-        with contextlib.suppress(LiveError), _named_outage():
+        with contextlib.suppress(LiveError), named_outage():
             self._ownership.release(self._opened(), self._owned, is_end=True)
         if cache is not None:
             cache.close()
@@ -262,19 +262,3 @@ class Worker:
 def _id_parts(entry_id: str) -> tuple[int, int]:
     milliseconds, _, number = entry_id.partition("-")
     return int(milliseconds), int(number or 0)
-
-
-@contextlib.contextmanager
-def _named_outage() -> Any:
-    """Turn what Redis' client raises into our own error."""
-    from redis import RedisError  # noqa: PLC0415
-
-    try:
-        yield
-    except (RedisError, OSError) as error:
-        raise LiveError(
-            asked="the Redis that holds the candle streams",
-            found=f"{type(error).__name__}: {error}",
-            allowed="a server of version 6.2 or newer that answers",
-            action="check LABEL_ASSETS_LIVE__QUEUE_URL or REDIS_URL; entries wait in their streams meanwhile",
-        ) from error

@@ -1,14 +1,24 @@
 """A live engine with real Redis and ClickHouse for tests: workers in threads, candles into streams, waiting."""
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+import numpy as np
+import pyarrow as pa
+
+from label_assets.cache.hot import open_cache
+from label_assets.cache.sections import Section, sections
+from label_assets.catalog.families import LABELS
+from label_assets.errors import CacheUnavailableError
 from label_assets.kernels.arrays import Candles
 from label_assets.live.candle_stream import GROUP, entry_fields, open_queue, stream_key
 from label_assets.live.worker import Worker
 from label_assets.settings import Settings
+from label_assets.warehouse.client import Warehouse
+from label_assets.warehouse.upsert import Scope
 
 PATIENCE_S = 60
 
@@ -23,8 +33,8 @@ def send(settings: Settings, instrument: str, candles: Candles) -> None:
     queue.close()
 
 
-def is_done(settings: Settings, instruments: list[str]) -> bool:
-    """Whether every entry of the streams was delivered and acknowledged."""
+def is_done(settings: Settings, instruments: list[str], *, delivered_is_enough: bool = False) -> bool:
+    """Whether every entry of the streams was delivered and acknowledged; or delivered, where that is enough."""
     queue = open_queue(settings)
     try:
         for name in instruments:
@@ -33,7 +43,8 @@ def is_done(settings: Settings, instruments: list[str]) -> bool:
                 continue
             newest = queue.xrevrange(key, count=1)
             groups = [group for group in queue.xinfo_groups(key) if group["name"] == GROUP.encode()]
-            if not groups or groups[0]["pending"] or (newest and groups[0]["last-delivered-id"] != newest[0][0]):
+            is_pending = not groups or (groups[0]["pending"] and not delivered_is_enough)
+            if is_pending or (newest and groups[0]["last-delivered-id"] != newest[0][0]):
                 return False
         return True
     finally:
@@ -71,3 +82,30 @@ def working(settings: Settings, count: int = 1) -> Iterator[list[Worker]]:
         for thread in threads:
             thread.join(PATIENCE_S)
     assert not errors, errors
+
+
+NEWEST = 20
+
+
+def assert_cache_is_in_step(settings: Settings, instrument: str) -> None:
+    """The newest rows in the cache are, or soon become, those that ClickHouse holds, to the bit."""
+    cache, warehouse = open_cache(settings), Warehouse(settings)
+    assert cache is not None
+
+    def cached(section: Section) -> pa.Table | None:
+        assert cache is not None
+        with contextlib.suppress(CacheUnavailableError):
+            rows = cache.latest(section, NEWEST)
+            return None if rows is None else rows.table(*section).sort_by("ts").drop_columns("computed_at")
+        return None
+
+    def stored(section: Section) -> pa.Table:
+        rows = warehouse.read(LABELS, Scope(instrument, 0, 2**32 - 1, section.granularity))
+        rows = rows.drop_columns("computed_at").filter(np.asarray(rows["horizon"]) == section.horizon)
+        return rows.slice(rows.num_rows - NEWEST)
+
+    for section in [each for each in sections(settings) if each.instrument_id == instrument]:
+        expected = stored(section)
+        wait_until(lambda section=section, expected=expected: expected.equals(cached(section)))  # type: ignore[misc]
+    warehouse.close()
+    cache.close()
