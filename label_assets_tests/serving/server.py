@@ -9,6 +9,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from email.message import Message
 from typing import Any, NamedTuple
 
 from label_assets.settings import Settings
@@ -32,7 +33,7 @@ class Answer(NamedTuple):
     """What came back."""
 
     status: int
-    headers: dict[str, str]
+    headers: Message
     body: bytes
 
     def json(self) -> Any:
@@ -45,9 +46,9 @@ def ask(running: Running, path: str, body: Any = None, timeout_s: float = 30.0) 
     request = urllib.request.Request(running.url + path, data, {"Content-Type": "application/json"})
     try:
         with urllib.request.urlopen(request, timeout=timeout_s) as answer:
-            return Answer(answer.status, dict(answer.headers), answer.read())
+            return Answer(answer.status, answer.headers, answer.read())
     except urllib.error.HTTPError as error:
-        return Answer(error.code, dict(error.headers), error.read())
+        return Answer(error.code, error.headers, error.read())
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,12 +14,12 @@ import pytest
 from label_assets.serving.problems import MEDIA_TYPE
 from label_assets.settings import Settings
 from label_assets.warehouse.embedded import clickhouse, redis
-from label_assets_tests.live.engine import wait_until
 from label_assets_tests.serving.market import store_market
 from label_assets_tests.serving.server import Answer, Running, ask, serving
 
 CACHED = "/v1/labels/{}/H4/latest?count=3"
 STORED = "/v1/labels/{}/H4?start=2024-01-10&end=2024-02-10"
+PATIENCE_S = 90
 COMPUTE = {"granularity": "H4", "ts": "2024-02-01T02:00:00Z", "horizon": 11}
 
 
@@ -44,11 +45,14 @@ class Load:
             elif answer.json()["type"].rpartition(":")[2] not in {"warehouse-unavailable", "overloaded"}:
                 self.wrong.append(f"{kind}: {answer.body[:300]!r}")
 
-    def seen(self, kind: str, status: int, source: str = "") -> Callable[[], bool]:
-        """Whether there will be such an answer from now on."""
+    def wait_for(self, kind: str, status: int, source: str = "") -> None:
+        """Wait until there are such answers from now on."""
         with self._lock:
             self._seen.clear()
-        return lambda: self._seen[kind, status, source] > 2
+        until = time.monotonic() + PATIENCE_S
+        while self._seen[kind, status, source] < 3 and not self.wrong:
+            assert time.monotonic() < until, f"no {kind} {status} {source}, only {self._seen}"
+            time.sleep(0.05)
 
 
 @contextmanager
@@ -113,32 +117,32 @@ def kill(pid: int | None) -> None:
 @pytest.mark.slow
 def test_redis_killed_and_restarted_under_load(market: Settings) -> None:
     with serving(market) as running, load(running) as under:
-        wait_until(under.seen("cached", 200, "cache"))
+        under.wait_for("cached", 200, "cache")
         kill(redis.status(market.home).pid)
-        wait_until(under.seen("cached", 200, "store"))
-        wait_until(under.seen("computed", 200))
+        under.wait_for("cached", 200, "store")
+        under.wait_for("computed", 200)
         assert ask(running, "/v1/ready").json()["cache"] == "does not answer"
         assert ask(running, "/v1/cache/stats").status == 503
         assert redis.ensure_running(market.home) == market.redis_url
         # It is empty, and filled again without a word from anybody.
-        wait_until(under.seen("cached", 200, "cache"))
+        under.wait_for("cached", 200, "cache")
         assert ask(running, "/v1/ready").json()["cache"] == "answers"
 
 
 @pytest.mark.slow
 def test_clickhouse_killed_and_restarted_under_load(market: Settings) -> None:
     with serving(market) as running, load(running) as under:
-        wait_until(under.seen("stored", 200, "store"))
-        wait_until(under.seen("cached", 200, "cache"))
+        under.wait_for("stored", 200, "store")
+        under.wait_for("cached", 200, "cache")
         kill(clickhouse.status(market.home).pid)
-        wait_until(under.seen("stored", 503))
-        wait_until(under.seen("computed", 503))
-        wait_until(under.seen("cached", 200, "cache"))
+        under.wait_for("stored", 503)
+        under.wait_for("computed", 503)
+        under.wait_for("cached", 200, "cache")
         refused = ask(running, "/v1/ready")
         assert (refused.status, refused.json()["type"]) == (503, "urn:label-assets:problem:warehouse-unavailable")
         assert "password" not in refused.body.decode().replace("user:password@host", "")
         assert ask(running, "/v1/health").status == 200
         assert clickhouse.ensure_running(market.home).url == market.clickhouse_url
-        wait_until(under.seen("stored", 200, "store"))
-        wait_until(under.seen("computed", 200))
+        under.wait_for("stored", 200, "store")
+        under.wait_for("computed", 200)
         assert ask(running, "/v1/ready").status == 200
