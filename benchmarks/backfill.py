@@ -37,7 +37,7 @@ def measure(size: Size, home: Path) -> Measured:
     """Land every history, start Dagster, launch, wait, count."""
     names, months = INSTRUMENTS[size], MONTHS[size]
     candles = land_market(home / "landing", names, months)
-    with own_dagster(home, names, months[0], sensors="false") as development:
+    with own_dagster(home, home / "landing", names, months[0], sensors="false") as development:
         keys = [partition_key(name, month) for name in names for month in months_between(*months)]
         assets = list(client.asset_nodes(development.ui))
         with watching(home) as watch:

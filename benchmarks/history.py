@@ -129,7 +129,7 @@ def own_work(settings: Settings, months: tuple[str, str]) -> Cost:
         gc.collect()
         with costing(settings.home) as cost:
             reader = MarketReader(warehouse, settings)
-            write_levels(settings, warehouse, months_run)
+            write_levels(settings, warehouse, reader, months_run)
             for table in COMPUTED_TABLES:
                 write_computed(settings, warehouse, reader, table, months_run)
             written = write_labels(warehouse, code_versions(settings)["labels"], months_run)
@@ -174,7 +174,8 @@ def _wrap_borders(watch: Stopwatch, settings: Settings) -> None:
     for name in ("query_arrow", "query", "command"):
         watch.wrap(Client, name, "waits for ClickHouse, reading")
     watch.wrap(Client, "insert_arrow", "waits for ClickHouse, writing")
-    watch.wrap(Warehouse, "upsert", "compare")
+    for name in ("upsert", "upsert_all"):
+        watch.wrap(Warehouse, name, "compare")
     for name in ("execute", "commit"):
         watch.wrap(Connection, name, "waits for PostgreSQL")
     watch.wrap(families, "compute_rows", "compute")

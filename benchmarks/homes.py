@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from benchmarks.processes import end_processes
 from label_assets.assets.partitions import month_start, next_month
 from label_assets.catalog.instruments import DEFAULT_INSTRUMENTS
 from label_assets.kernels.arrays import Candles
@@ -66,23 +65,26 @@ def own_servers(home: Path, **overrides: Any) -> Iterator[Settings]:
 
 
 @contextmanager
-def own_dagster(home: Path, instruments: Sequence[str], first_month: str, **settings: str) -> Iterator[Development]:
-    """A `label-assets dev` with a landing folder, started; nothing of it is left afterwards.
+def own_dagster(
+    home: Path, landing: Path, instruments: Sequence[str], first_month: str, **settings: str
+) -> Iterator[Development]:
+    """A `label-assets dev`, started; nothing of it is left afterwards.
 
     Args:
-        home: Its empty folder.
+        home: Folder of the part; its home is made in there.
+        landing: Folder of the candles.
         instruments: Names of the instruments.
         first_month: First monthly partition.
         **settings: Variables in lower case and without `LABEL_ASSETS_`.
     """
-    folder = home / "landing"
-    folder.mkdir(parents=True, exist_ok=True)
-    home.chmod(0o755)  # where root may not use namespaces, PostgreSQL runs as another user who must get through
+    home = home / "development"  # it kills what has its home in the command line, as this process has the part's
+    home.mkdir(mode=0o755)  # where root may not use namespaces, PostgreSQL runs as another user who must get through
+    home.parent.chmod(0o755)
     defaults = {
         "instruments": ",".join(instruments),
         "first_month": first_month,
         "source": "landing",
-        "landing_folder": str(folder),
+        "landing_folder": str(landing),
     }
     started = Development(
         home, {f"LABEL_ASSETS_{name.upper()}": value for name, value in (defaults | settings).items()}
@@ -92,4 +94,3 @@ def own_dagster(home: Path, instruments: Sequence[str], first_month: str, **sett
         yield started
     finally:
         started.kill()
-        end_processes(home)

@@ -55,7 +55,7 @@ def measure(size: Size, home: Path) -> Measured:
     land_market(home / "landing", INSTRUMENTS, months)
     coming = market_rows(INSTRUMENT, (next_month(months[1]), next_month(next_month(months[1]))))
     pause = random.Random(1)
-    with own_dagster(home, INSTRUMENTS, months[0]) as development, watching(home) as watch:
+    with own_dagster(home, home / "landing", INSTRUMENTS, months[0]) as development, watching(home) as watch:
         warehouse = Warehouse(development.settings)
         _wait_for_history(warehouse, development.ui)
         found: list[Landed] = []

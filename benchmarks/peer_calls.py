@@ -121,7 +121,42 @@ def of_finmlkit(task: Task) -> Runs:
     return Runs(lambda: triple_barrier(*arguments), None, labels)
 
 
-LIBRARIES = {"vectorbt": of_vectorbt, "ml4t-engineer": of_ml4t, "finmlkit": of_finmlkit}
+def of_quantreo(task: Task) -> Runs:
+    """`triple_barrier_labeling` of a frame: a Python loop over a compiled function, so it has no kernel of its own.
+
+    It enters at the next open, which is made the close here, and searches without a bound of time. It asks when a bar
+    had its high and its low: here both a second after it opened, for at the very open would count as never.
+    """
+    import pandas as pd
+    from quantreo.target_engineering.directional.barriers import triple_barrier_labeling
+
+    ts, close = task.series["ts"], task.series["close"]
+    stamps = pd.to_datetime(ts * 10**9).astype("datetime64[ns]")
+    a_second_later = stamps + pd.Timedelta(seconds=1)
+    frame = pd.DataFrame(
+        {
+            "open": np.concatenate((close[:1], close[:-1])),
+            "high": task.series["high"],
+            "low": task.series["low"],
+            "high_time": a_second_later,
+            "low_time": a_second_later,
+        },
+        index=stamps,
+    )
+    hours = task.horizon * float(ts[1] - ts[0]) / 3600
+    return Runs(
+        None,
+        lambda: triple_barrier_labeling(frame, max_duration_h=hours, tp=task.width, sl=-task.width),
+        lambda made: made.to_numpy().astype(np.int64),
+    )
+
+
+LIBRARIES = {
+    "vectorbt": of_vectorbt,
+    "ml4t-engineer": of_ml4t,
+    "finmlkit": of_finmlkit,
+    "quantreo": of_quantreo,
+}
 
 
 def timed(make: Callable[[Task], Run], task: Task, budget_s: float) -> tuple[dict[str, Any], Any, int]:

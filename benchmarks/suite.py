@@ -54,6 +54,7 @@ def run_part(name: str, size: Size) -> dict[str, Any]:
 
 def _outcome(name: str, size: Size, folder: Path) -> dict[str, Any]:
     work, target, log = folder / "home", folder / "measured.json", folder / "log"
+    folder.chmod(0o755)  # PostgreSQL may run as another user, who must get through
     work.mkdir()
     with log.open("wb") as output:
         child = subprocess.Popen(
