@@ -45,5 +45,5 @@ def measure(size: Size, _home: Path) -> Measured:
             "that of the slower one, as if each had a core to itself, and the clock beside it.",
             "All kernels of a repetition run one after the other, so ratios between them hold on a busy machine too.",
         ],
-        peak_rss={"process of the kernels": peak_rss_here()},
+        peak_rss={"the benchmark itself": peak_rss_here()},
     )

@@ -107,7 +107,7 @@ def measure(size: Size, home: Path) -> Measured:
 
 
 def _peaks(watch: Watch) -> dict[str, int]:
-    return watch.peak_rss | {"the benchmark itself": peak_rss_here()}
+    return watch.peak_rss | {"run": peak_rss_here()}
 
 
 def _by_cpu(cost: Cost) -> float:

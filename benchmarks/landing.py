@@ -17,8 +17,7 @@ from label_assets.warehouse.client import Warehouse
 from label_assets_tests.assets.landing import taken
 from label_assets_tests.ui.dagster_graphql import ENDED_RUN, Graphql, wait_for
 
-INSTRUMENTS = ("EURUSD", "GBPUSD", "USDJPY")
-INSTRUMENT = INSTRUMENTS[0]
+INSTRUMENT = "EURUSD"
 MONTHS: dict[Size, tuple[str, str]] = {
     "tiny": ("2024-10", "2024-12"),
     "bench": ("2020-01", "2024-12"),
@@ -29,7 +28,7 @@ DAY_S = 86_400
 LONGEST_PAUSE_S = 5.0
 """A random pause before each file, as long as the sensor's interval: files land at any time of it [s]."""
 
-PATIENCE_S = 240.0
+PATIENCE_S = 600.0
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
 
 
@@ -52,10 +51,10 @@ class Landed(NamedTuple):
 def measure(size: Size, home: Path) -> Measured:
     """Load a history, then land one day after the other."""
     months = MONTHS[size]
-    land_market(home / "landing", INSTRUMENTS, months)
+    land_market(home / "landing", [INSTRUMENT], months)
     coming = market_rows(INSTRUMENT, (next_month(months[1]), next_month(next_month(months[1]))))
     pause = random.Random(1)
-    with own_dagster(home, home / "landing", INSTRUMENTS, months[0]) as development, watching(home) as watch:
+    with own_dagster(home, home / "landing", [INSTRUMENT], months[0]) as development, watching(home) as watch:
         warehouse = Warehouse(development.settings)
         _wait_for_history(warehouse, development.ui)
         found: list[Landed] = []
@@ -92,12 +91,12 @@ def _days(rows: dict[str, Any], start_ts: int, count: int) -> Iterator[dict[str,
 
 
 def _wait_for_history(warehouse: Warehouse, ui: Graphql) -> None:
-    wait_for("labels of every history", lambda: _is_loaded(warehouse), PATIENCE_S, poll_s=1)
+    wait_for("labels of the history", lambda: _is_loaded(warehouse), PATIENCE_S, poll_s=1)
     _wait_until_idle(ui)
 
 
 def _is_loaded(warehouse: Warehouse) -> bool:
-    return bool(warehouse.query_text("SELECT DISTINCT instrument_id FROM labels").num_rows == len(INSTRUMENTS))
+    return bool(warehouse.query_text("SELECT DISTINCT instrument_id FROM labels").num_rows > 0)
 
 
 def _wait_until_idle(ui: Graphql) -> None:

@@ -154,8 +154,8 @@ def measure(size: Size, home: Path) -> Measured:
     count = len(names)
     return Measured(
         figures=[
-            *quantiles(f"{count} at once", "ms", latencies, SHARES, "candle in stream → all its labels in Redis"),
-            figure(f"{count} at once, the last of a round", "ms", "wall", slowest),
+            *quantiles("all at once", "ms", latencies, SHARES, "candle in stream → all its labels in Redis"),
+            figure("all at once, the last of a round", "ms", "wall", slowest),
             figure("rows a candle changes", "rows", "none", [each.rows / count for each in rounds]),
             *sustained,
         ],

@@ -132,7 +132,7 @@ def of_quantreo(task: Task) -> Runs:
 
     ts, close = task.series["ts"], task.series["close"]
     stamps = pd.to_datetime(ts * 10**9).astype("datetime64[ns]")
-    a_second_later = stamps + pd.Timedelta(seconds=1)
+    a_second_later = pd.to_datetime((ts + 1) * 10**9).astype("datetime64[ns]")
     frame = pd.DataFrame(
         {
             "open": np.concatenate((close[:1], close[:-1])),

@@ -93,7 +93,7 @@ def measure(size: Size, home: Path) -> Measured:
             materialize_range(settings, instance, names, months)
         figures, notes = ask(settings, names[0], months[1], REPETITIONS[size])
     notes = [f"{len(names)} instruments, {months[0]} to {months[1]}, M15 candles, labels of H1, H4, D, W.", *notes]
-    return Measured(figures, notes, watch.peak_rss | {"the benchmark itself": peak_rss_here()})
+    return Measured(figures, notes, watch.peak_rss | {"run": peak_rss_here()})
 
 
 def ask(settings: Settings, instrument: str, month: str, repetitions: int) -> tuple[list[Figure], list[str]]:

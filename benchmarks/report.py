@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from benchmarks.figures import Figure, Measured
-from benchmarks.targets import MEMORY_TARGET, TARGETS, Target
+from benchmarks.targets import MEMORY_TARGET, NOT_THE_PRODUCT, TARGETS, Target
 
 BAR_WIDTH = 30
 PASS, MISS = "PASS", "MISS"
@@ -43,9 +43,9 @@ def _find(parts: Mapping[str, Measured], target: Target) -> Figure | None:
 
 
 def _verdict(target: Target, found: Figure | None) -> Verdict:
-    sign = "≥" if target.at_least else "≤"
+    asked = f"{'≥' if target.at_least else '≤'} {number(target.bound)} {target.unit}"
     if found is None:
-        return Verdict(target.what, f"{sign} {number(target.bound)}", "", "", NOT_MEASURED)
+        return Verdict(target.what, asked, "", "", NOT_MEASURED)
     ratios = (
         f"{number(found.median / other if target.at_least else other / found.median)} × {name} ({number(other)})"
         for name, other in target.comparisons
@@ -53,7 +53,7 @@ def _verdict(target: Target, found: Figure | None) -> Verdict:
     spread = f" ({number(found.least)} to {number(found.most)})" if found.count > 1 else ""
     return Verdict(
         target.what,
-        f"{sign} {number(target.bound)} {found.unit}",
+        asked,
         f"**{number(found.median)}** {found.unit}{spread}, {found.clock}",
         "; ".join(ratios),
         PASS if target.is_met(found) else MISS,
@@ -62,7 +62,12 @@ def _verdict(target: Target, found: Figure | None) -> Verdict:
 
 def _memory_verdict(parts: Mapping[str, Measured]) -> Verdict:
     what, asked = "memory of any process", f"< {number(MEMORY_TARGET / 1e6)} MB"
-    peaks = [(size, kind, part) for part, found in parts.items() for kind, size in found.peak_rss.items()]
+    peaks = [
+        (size, kind, part)
+        for part, found in parts.items()
+        for kind, size in found.peak_rss.items()
+        if kind not in NOT_THE_PRODUCT
+    ]
     if not peaks:
         return Verdict(what, asked, "", "", NOT_MEASURED)
     size, kind, part = max(peaks)
@@ -132,8 +137,9 @@ def _head(whole: Mapping[str, Any]) -> Iterator[str]:
         )
     yield ""
     yield (
-        "CPU figures hardly depend on the load; wall figures do, and hold only where nobody else was busy. A figure is "
-        "the median of its repetitions, with least and most beside it; a target is judged by the median."
+        "Wall figures hold only where nobody else was busy. CPU figures depend on the load far less, but do: neighbors "
+        "take the cache and the other half of a core. A figure is the median of its repetitions, with least and most "
+        "beside it; a target is judged by the median."
     )
 
 
