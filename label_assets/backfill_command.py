@@ -12,11 +12,10 @@ from contextlib import ExitStack, contextmanager
 import dagster as dg
 from dagster._core.definitions.assets.graph.asset_graph import AssetGraph
 from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
+from rich.padding import Padding
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Column
-from rich.table import Table as Grid
+from rich.text import Text
 
 from label_assets.backfill import (
     Selection,
@@ -181,18 +180,11 @@ def _conclude(
     seconds = time.time() - backfill.backfill_timestamp
     failures = list(failures_of(instance, state.runs))
     if failures:
-        grid = Grid(
-            Column("asset or check", no_wrap=True),
-            Column("partitions", no_wrap=True),
-            Column("run", no_wrap=True),
-            Column("cause", overflow="fold"),
-            title="Failed",
-            title_justify="left",
-            box=SIMPLE_HEAD,
-        )
-        for failure in failures:
-            grid.add_row(failure.step or "the run", failure.partitions, failure.run_id, failure.cause)
-        console.print(grid)
+        console.print("Failed", style="bold")
+    for failure in failures:
+        where = f"{failure.step or 'the run'}  {failure.partitions}  run {failure.run_id}"
+        console.print(Padding(Text(where), (0, 2)))
+        console.print(Padding(Text(failure.cause), (0, 6)))
     if state.error:
         console.print(f"Dagster says: {state.error}", markup=False)
     console.print(

@@ -14,7 +14,7 @@ def computed_directly(
     make_settings: Callable[..., Settings], like: Settings, months: tuple[str, str], instruments: Sequence[str] = ()
 ) -> dict[str, pa.Table]:
     """Contents of a fresh database after a run for each instrument, with the definitions and source of `like`."""
-    same = ("source", "landing_folder", "granularities", "horizons", "first_month", "labels")
+    same = ("source", "landing_folder", "base_granularity", "granularities", "horizons", "first_month", "labels")
     settings = make_settings(
         **{name: getattr(like, name) for name in same}, instruments=[item.name for item in like.instruments]
     )

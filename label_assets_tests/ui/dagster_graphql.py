@@ -13,7 +13,7 @@ from typing import Any
 JOB = "__ASSET_JOB"
 ENDED_RUN = {"SUCCESS", "FAILURE", "CANCELED"}
 ENDED_BACKFILL = {"COMPLETED", "COMPLETED_SUCCESS", "COMPLETED_FAILED", "FAILED", "CANCELED"}
-PATIENCE_S = 90.0
+PATIENCE_S = 240.0
 
 
 class Graphql:
@@ -185,6 +185,44 @@ def run_messages(ui: Graphql, run_id: str) -> list[str]:
         run=run_id,
     )["logsForRun"]["events"]
     return [event["message"] for event in events]
+
+
+def start_sensor(ui: Graphql, name: str) -> None:
+    """What the switch of a sensor does."""
+    answer = ui(
+        """mutation S($sensor: SensorSelector!) { startSensor(sensorSelector: $sensor) { __typename
+             ... on PythonError { message } } }""",
+        sensor=_sensor(ui, name),
+    )["startSensor"]
+    assert answer["__typename"] == "Sensor", answer
+
+
+def ticks(ui: Graphql, name: str) -> list[dict[str, Any]]:
+    """The last ticks of a sensor that have ended, the latest first: when they began [epoch s] and how they ended."""
+    answer = ui(
+        """query Q($sensor: SensorSelector!) { sensorOrError(sensorSelector: $sensor) { ... on Sensor {
+             sensorState { ticks(limit: 20) { timestamp status error { message } } } } } }""",
+        sensor=_sensor(ui, name),
+    )["sensorOrError"]
+    return [tick for tick in answer["sensorState"]["ticks"] if tick["status"] != "STARTED"]
+
+
+def runs_of_sensors(ui: Graphql) -> list[dict[str, Any]]:
+    """Every run that a sensor asked for, the first one first; its tags as a dictionary."""
+    found = ui("""{ runsOrError { ... on Runs { results { runId status startTime tags { key value } } } } }""")[
+        "runsOrError"
+    ]["results"]
+    runs = [run | {"tags": {tag["key"]: tag["value"] for tag in run["tags"]}} for run in found]
+    return [run for run in runs[::-1] if "dagster/sensor_name" in run["tags"]]
+
+
+def _sensor(ui: Graphql, name: str) -> dict[str, str]:
+    location = code_location(ui)
+    return {
+        "repositoryLocationName": location["name"],
+        "repositoryName": location["locationOrLoadError"]["repositories"][0]["name"],
+        "sensorName": name,
+    }
 
 
 def staleness(ui: Graphql, partition: str) -> dict[str, tuple[str, set[tuple[str, str]]]]:
