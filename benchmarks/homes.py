@@ -4,7 +4,7 @@ Belongs here: starting and ending, and the data that is measured on. Does not be
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,12 @@ from label_assets.settings import Settings, load_settings
 from label_assets.sources.synthetic import SyntheticMarket
 from label_assets.stack import stop_servers
 from label_assets_tests.assets.landing import Rows, write_rows
+from label_assets_tests.ui.dagster_graphql import wait_for
 from label_assets_tests.ui.development import Development
 
 BASE = "M15"
 FAR_FUTURE = 2**31
+START_S = 300.0
 ALL_INSTRUMENTS = tuple(item.name for item in DEFAULT_INSTRUMENTS)
 
 
@@ -90,7 +92,9 @@ def own_dagster(
         home, {f"LABEL_ASSETS_{name.upper()}": value for name, value in (defaults | settings).items()}
     )
     try:
-        started.start()
+        with suppress(AssertionError):  # its patience is that of a test
+            started.start()
+        wait_for("the Dagster UI answers", started.ui.answers, START_S)
         yield started
     finally:
         started.kill()
