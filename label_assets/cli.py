@@ -304,6 +304,18 @@ def api_key(name: Annotated[str, typer.Argument(help="Whose key it is; shown in 
     typer.echo("The key cannot be shown again. The setting takes several entries, with commas between them.", err=True)
 
 
+@app.command()
+def monitor(
+    once: Annotated[
+        bool, typer.Option("--once", help="Look at one interval, show the figures; exit code 1 if missed.")
+    ] = False,
+) -> None:
+    """Hold the metrics of `serve` and `live` against the service levels; log and post what is missed, until Ctrl-C."""
+    from label_assets.monitoring.monitor import run_monitor
+
+    raise typer.Exit(run_monitor(load_settings(), once=once, show=typer.echo))
+
+
 @app.command("compile")
 def compile_() -> None:
     """Compile the kernels, which otherwise happens in the first run; part of an installation."""

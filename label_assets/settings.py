@@ -313,17 +313,19 @@ class ServeSettings(BaseModel):
 
 
 class SlaSettings(BaseModel):
-    """What the service promises. Nothing reads these settings yet.
+    """What the service promises; `label-assets monitor` looks whether it keeps it.
 
     Attributes:
         latency_ms: Longest 99th percentile of a request, and of a live candle until its labels are readable [ms].
-        labels_per_minute: Fewest label rows that a minute of computing makes [rows/min].
+        labels_per_minute: Fewest labels that a minute of computing in `live` makes; a row holds 37 [1/min].
         hit_rate: Smallest share of reads that the hot cache answers [1].
         error_rate: Largest share of requests that fail by our fault [1].
         memory_bytes: Most memory of one process [bytes].
         interval_s: Pause between two evaluations [s].
-        least_events: With fewer requests, reads or candles in an interval nothing is said of them.
-        targets: Addresses of `/metrics` that are watched, with commas between them.
+        critical_after_s: What has been missed for so long is critical, until then it is a warning [s].
+        least_events: With fewer requests, reads, candles or rows in an interval nothing is said of them.
+        targets: Addresses of `/metrics` that are watched, one for each server, with commas between them; unset means
+            `serve` and, if `live.metrics_port` is set, the first worker of `live` on this machine.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -334,6 +336,7 @@ class SlaSettings(BaseModel):
     error_rate: float = Field(default=0.01, ge=0, le=1)
     memory_bytes: int = Field(default=2 * 10**9, gt=0)
     interval_s: float = Field(default=15.0, gt=0)
+    critical_after_s: float = Field(default=60.0, ge=0)
     least_events: int = Field(default=20, ge=1)
     targets: Annotated[tuple[Annotated[str, Field(pattern=r"^https?://\S+$")], ...], NoDecode] = ()
 
@@ -379,7 +382,7 @@ class Settings(BaseSettings):
         live: The live engine.
         cache: The hot cache.
         serve: The API.
-        sla: What the service promises; nothing reads these yet.
+        sla: What the service promises.
         labels: Numbers inside the definitions.
     """
 

@@ -41,6 +41,11 @@ def _format(column: Column) -> str:
     return str(np.dtype(column.type.wire.to_pandas_dtype()).str[1:])
 
 
+def null_of(column: Column) -> int | None:
+    """The whole number that is NULL in a column's records; None for floats, where it is NaN."""
+    return _NULLS.get(_format(column))
+
+
 RECORD = np.dtype([(column.name, "<" + _format(column)) for column in _RECORDED])
 """One row without its texts."""
 
@@ -63,16 +68,6 @@ class Rows(NamedTuple):
             return None
         values = self.records[name]
         return np.isnan(values) if values.dtype.kind == "f" else np.asarray(values == _NULLS[_format(column)])
-
-    def values(self, name: str) -> list[Any]:
-        """Values of a column as Python has them; None is NULL."""
-        if name in _TEXTS:
-            return self.texts
-        values: list[Any] = self.records[name].tolist()
-        null = self.null(name)
-        if null is None or not null.any():
-            return values
-        return [None if is_null else value for value, is_null in zip(values, null.tolist(), strict=True)]
 
     def table(self, instrument_id: str, granularity: str, horizon: int) -> pa.Table:
         """The rows in the wire schema of `labels`."""

@@ -3,8 +3,10 @@
 Belongs here: bytes of an answer. Does not belong here: which rows (`serving.reading`), parameters.
 """
 
+import asyncio
+import gzip
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -13,8 +15,9 @@ import orjson
 import pyarrow as pa
 from fastapi import Request, Response
 
-from label_assets.cache.record import Rows
+from label_assets.cache.record import RECORD, Rows, null_of
 from label_assets.catalog.columns import Column, ColumnType
+from label_assets.catalog.families import LABELS
 from label_assets.serving.parameters import Format, shown_time
 from label_assets.warehouse.shown import shown_table
 
@@ -23,8 +26,10 @@ MEDIA_TYPES: dict[Format, str] = {
     "csv": "text/csv; charset=utf-8",
     "arrow": "application/vnd.apache.arrow.stream",
 }
-OPEN = 1
-"""Code of the window status of rows that the future still changes."""
+INLINE_ROWS = 50
+"""Longer pages are made in a thread, so that nobody else waits for them."""
+
+GZIP_LEVEL = 1
 
 _time = lru_cache(maxsize=65_536)(shown_time)
 
@@ -49,19 +54,12 @@ class Page:
         """Number of rows."""
         return len(self.rows.texts) if isinstance(self.rows, Rows) else int(self.rows.num_rows)
 
-    def values(self, name: str) -> list[Any]:
-        """A column in wire types; None is NULL."""
-        if isinstance(self.rows, Rows):
-            if name in self.about:
-                return [self.about[name]] * len(self)
-            return self.rows.values(name)
-        values: list[Any] = self.rows[name].to_pylist()
-        return values
-
     def dictionaries(self) -> list[dict[str, Any]]:
-        """The rows for JSON."""
-        names = [column.name for column in self.columns]
-        shown = [_shown(column, self.values(column.name)) for column in self.columns]
+        """The rows for orjson, to which NaN is null."""
+        names = tuple(column.name for column in self.columns)
+        if isinstance(self.rows, Rows):
+            return cached_dictionaries(names, self.rows, self.about)
+        shown = [_shown(column, self.rows[column.name]) for column in self.columns]
         return [dict(zip(names, row, strict=True)) for row in zip(*shown, strict=True)]
 
     def table(self) -> pa.Table:
@@ -84,33 +82,92 @@ def asked_format(request: Request, asked: Format | None) -> Format:
     return "json"
 
 
-def page_response(request: Request, page: Page, asked: Format, next_url: str | None) -> Response:
+async def page_response(request: Request, page: Page, asked: Format, next_url: str | None) -> Response:
     """The answer with a page of rows; empty with status 304 if the client has the same already."""
     headers = {"Vary": "Accept", "X-Source": page.source}
     if next_url is not None:
         headers["Link"] = f'<{next_url}>; rel="next"'
-    if asked == "json":
-        body = orjson.dumps({**page.about, "rows": page.dictionaries(), "next": next_url})
-    elif asked == "csv":
-        body = _csv(page.table())
+    takes_gzip = "gzip" in request.headers.get("accept-encoding", "")
+    if len(page) > INLINE_ROWS:
+        body, packed = await asyncio.to_thread(_bodies, page, asked, next_url, takes_gzip)
     else:
-        body = _arrow(page.table())
+        body, packed = _bodies(page, asked, next_url, takes_gzip=False)
     headers["ETag"] = f'W/"{hashlib.blake2b(body, digest_size=12).hexdigest()}"'
     # Restated history may change the oldest row, so a copy is asked about each time; what is open changes by itself.
     headers["Cache-Control"] = "private, no-cache"
     if headers["ETag"] in {part.strip() for part in request.headers.get("if-none-match", "").split(",")}:
         return Response(status_code=304, headers=headers)
-    return Response(body, media_type=MEDIA_TYPES[asked], headers=headers)
+    if packed is not None:
+        headers |= {"Content-Encoding": "gzip", "Vary": "Accept, Accept-Encoding"}
+    return Response(body if packed is None else packed, media_type=MEDIA_TYPES[asked], headers=headers)
 
 
-def _shown(column: Column, values: list[Any]) -> list[Any]:
+def _bodies(page: Page, asked: Format, next_url: str | None, takes_gzip: bool) -> tuple[bytes, bytes | None]:
+    """A page as bytes, and compressed for those who take that."""
+    if asked == "json":
+        body = orjson.dumps({**page.about, "rows": page.dictionaries(), "next": next_url})
+    else:
+        body = (_csv if asked == "csv" else _arrow)(page.table())
+    return body, gzip.compress(body, GZIP_LEVEL) if takes_gzip else None
+
+
+def cached_dictionaries(names: tuple[str, ...], rows: Rows, about: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Rows of the cache, each made at once: for few rows that is eight times as fast as column by column."""
+    places, texts = _places(names)
+    found = []
+    for record, text in zip(rows.records.tolist(), rows.texts, strict=True):
+        row = {name: record[at] if show is None else show(record[at]) for name, at, show in places}
+        for name in texts:
+            row[name] = about.get(name, text)
+        found.append(row)
+    return found
+
+
+@lru_cache(maxsize=64)
+def _places(names: tuple[str, ...]) -> tuple[list[tuple[str, int, Callable[[Any], Any] | None]], list[str]]:
+    """For each column its place in a record and how its value is shown, and the names of those that are no record's."""
+    recorded: list[str] = list(RECORD.names or ())
+    columns = {column.name: column for column in LABELS.all_columns}
+    places: list[tuple[str, int, Callable[[Any], Any] | None]] = []
+    for name in names:
+        # What is no record's keeps its place and is set afterwards.
+        at = recorded.index(name) if name in recorded else 0
+        places.append((name, at, _value_shown(columns[name]) if name in recorded else None))
+    return places, [name for name in names if name not in recorded]
+
+
+def _value_shown(column: Column) -> Callable[[Any], Any] | None:
+    """What makes of a value of a record what JSON has; None where it is the value itself."""
+    null = null_of(column) if column.nullable else None
     if column.type is ColumnType.TIME:
-        return [None if value is None else _time(value) for value in values]
-    if column.type is ColumnType.ENUM:
-        return [None if value is None else column.values[value] for value in values]
-    if column.type is ColumnType.FLAG:
-        return [None if value is None else bool(value) for value in values]
-    return values
+        return lambda value: None if value == null else _time(value)
+    if column.type in _NAMED_VALUES:
+        names = _NAMED_VALUES[column.type](column) | {null: None}
+        return names.__getitem__
+    return None if null is None else lambda value: None if value == null else value
+
+
+_NAMED_VALUES: dict[ColumnType, Callable[[Column], dict[int | None, Any]]] = {
+    ColumnType.ENUM: lambda column: dict(enumerate(column.values)),
+    ColumnType.FLAG: lambda _: {0: False, 1: True},
+}
+
+
+def _shown(column: Column, values: pa.ChunkedArray) -> list[Any]:
+    """A column of an Arrow table in wire types as JSON has it."""
+    if pa.types.is_floating(values.type):
+        return list(values.to_numpy().tolist())
+    if not pa.types.is_integer(values.type):
+        return list(values.to_pylist())
+    whole: list[Any] = values.fill_null(0).to_numpy().tolist()
+    if column.type is ColumnType.TIME:
+        whole = [_time(value) for value in whole]
+    elif column.type in _NAMED_VALUES:
+        names = _NAMED_VALUES[column.type](column)
+        whole = [names[value] for value in whole]
+    if not values.null_count:
+        return whole
+    return [None if null else value for value, null in zip(whole, values.is_null().to_pylist(), strict=True)]
 
 
 def _csv(table: pa.Table) -> bytes:

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 from label_assets.catalog.columns import Column, Table
 from label_assets.catalog.families import FAMILIES
+from label_assets.catalog.index import TABLES
 from label_assets.catalog.instruments import INSTRUMENT_PATTERN
 from label_assets.errors import RequestError
 from label_assets.serving.problems import quoted
@@ -169,15 +170,18 @@ def chosen_horizon(settings: Settings, horizon: int | None) -> int:
     return horizon
 
 
+_COLUMNS = {table.name: {column.name: column for column in table.all_columns} for table in TABLES}
+
+
 def chosen_columns(table: Table, names: str | None) -> tuple[Column, ...]:
     """The columns that are asked for, in that order; `ts` is always the first.
 
     Raises:
         RequestError: for a name that the table does not have.
     """
+    known = _COLUMNS[table.name]
     if names is None:
-        return table.all_columns
-    known = {column.name: column for column in table.all_columns}
+        return tuple(known.values())
     asked = [name.strip() for name in names.split(",")]
     unknown = [name for name in asked if name not in known]
     if unknown:

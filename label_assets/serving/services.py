@@ -135,7 +135,7 @@ class Services:
         return self.store.attempt(lambda: sync_alone(cache, self.store.warehouse))
 
 
-def services_of(request: Request) -> Services:
+async def services_of(request: Request) -> Services:  # a plain function would run in a thread
     """The services of the application that got a request."""
     app: FastAPI = request.app
     found: Services = app.state.services

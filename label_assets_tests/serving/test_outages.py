@@ -116,11 +116,11 @@ def kill(pid: int | None) -> None:
 
 @pytest.mark.slow
 def test_redis_killed_and_restarted_under_load(market: Settings) -> None:
-    with serving(market) as running, load(running) as under:
+    with serving(market, compute_timeout_s=PATIENCE_S) as running, load(running) as under:
         under.wait_for("cached", 200, "cache")
         kill(redis.status(market.home).pid)
         under.wait_for("cached", 200, "store")
-        under.wait_for("computed", 200)
+        under.wait_for("computed", 200, "computed")
         assert ask(running, "/v1/ready").json()["cache"] == "does not answer"
         assert ask(running, "/v1/cache/stats").status == 503
         assert redis.ensure_running(market.home) == market.redis_url
@@ -131,7 +131,7 @@ def test_redis_killed_and_restarted_under_load(market: Settings) -> None:
 
 @pytest.mark.slow
 def test_clickhouse_killed_and_restarted_under_load(market: Settings) -> None:
-    with serving(market) as running, load(running) as under:
+    with serving(market, compute_timeout_s=PATIENCE_S) as running, load(running) as under:
         under.wait_for("stored", 200, "store")
         under.wait_for("cached", 200, "cache")
         kill(clickhouse.status(market.home).pid)
@@ -144,5 +144,5 @@ def test_clickhouse_killed_and_restarted_under_load(market: Settings) -> None:
         assert ask(running, "/v1/health").status == 200
         assert clickhouse.ensure_running(market.home).url == market.clickhouse_url
         under.wait_for("stored", 200, "store")
-        under.wait_for("computed", 200)
+        under.wait_for("computed", 200, "computed")
         assert ask(running, "/v1/ready").status == 200

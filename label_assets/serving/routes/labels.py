@@ -58,7 +58,7 @@ async def labels(
     rows, source, following = await services.reader.label_page(section, wanted.between, wanted.limit, wanted.columns)
     page = Page(wanted.columns, rows, source, section._asdict())
     services.metrics.rows.labels(LABELS.name).inc(len(page))
-    return page_response(request, page, wanted.format, next_page(request, "start", following))
+    return await page_response(request, page, wanted.format, next_page(request, "start", following))
 
 
 @router.get("/{instrument}/{granularity}/latest", summary="The newest labels", responses=page_responses(LABELS))
@@ -75,7 +75,7 @@ async def latest(
     rows, source = await services.reader.latest(section, query.count, columns)
     page = Page(columns, rows, source, section._asdict())
     services.metrics.rows.labels(LABELS.name).inc(len(page))
-    return page_response(request, page, asked_format(request, query.format), None)
+    return await page_response(request, page, asked_format(request, query.format), None)
 
 
 _PRICE = Field(gt=0, lt=1e15, allow_inf_nan=False)

@@ -44,7 +44,7 @@ async def levels(
     )
     services.metrics.rows.labels(LEVEL_INTERVALS.name).inc(rows.num_rows)
     page = Page(wanted.columns, rows, "store", about)
-    return page_response(request, page, wanted.format, next_page(request, "after", last))
+    return await page_response(request, page, wanted.format, next_page(request, "after", last))
 
 
 @router.get(
@@ -94,4 +94,4 @@ async def _rows_between(
     rows, following = await services.reader.page(table, key, wanted.between, wanted.limit, wanted.columns)
     services.metrics.rows.labels(table.name).inc(rows.num_rows)
     page = Page(wanted.columns, rows, "store", about)
-    return page_response(request, page, wanted.format, next_page(request, "start", following))
+    return await page_response(request, page, wanted.format, next_page(request, "start", following))
