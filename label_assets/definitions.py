@@ -21,6 +21,7 @@ from label_assets.assets.levels import level_asset
 from label_assets.assets.partitions import partitions
 from label_assets.assets.resources import resources
 from label_assets.assets.sensors import sensors
+from label_assets.assets.sla_check import sla_check
 from label_assets.assets.statistics import statistics_asset
 from label_assets.compute.versions import code_versions
 from label_assets.settings import Settings, load_settings
@@ -56,6 +57,7 @@ def build_defs(settings: Settings, source: Source | None = None) -> dg.Definitio
                 agreement_checks(settings),
                 audit_check(settings),
                 drift_check(),
+                sla_check(settings),
             ],
             resources=resources(settings, source),
             executor=dg.in_process_executor,

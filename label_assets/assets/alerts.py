@@ -3,11 +3,10 @@
 Runs are followed by their final status and not by single check evaluations: one alert then says all that is wrong with
 a run, Dagster itself keeps the cursor, and every event storage can be asked.
 
-Belongs here: what is told and when. Does not belong here: posting (`assets.webhook`).
+Belongs here: what is told and when. Does not belong here: telling (`monitoring.alert`).
 """
 
 import json
-import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,7 +15,7 @@ import dagster as dg
 
 from label_assets.assets.freshness import KEPT_FRESH
 from label_assets.assets.partitions import RANGE_END_TAG, RANGE_START_TAG
-from label_assets.assets.webhook import post
+from label_assets.monitoring.alert import Alert, tell
 from label_assets.settings import AlertSettings, Settings
 
 PARTITION_TAG = "dagster/partition"
@@ -28,32 +27,6 @@ OVERDUE_INTERVAL_S = 300
 MOST_STEPS = 10
 MOST_CHARACTERS = 500
 """Of one step's message: an exception can carry a whole response."""
-
-
-@dataclass(frozen=True)
-class Alert:
-    """What somebody should know.
-
-    Attributes:
-        kind: `run_failed`, `checks_failed` or `asset_overdue`.
-        title: One line.
-        lines: What else there is to read.
-        details: The same for programs.
-    """
-
-    kind: str
-    title: str
-    lines: tuple[str, ...]
-    details: Mapping[str, Any]
-
-    @property
-    def text(self) -> str:
-        """Title and lines as Markdown that Slack and Mattermost show alike."""
-        return "\n".join([self.title, *(f"• {line}" for line in self.lines)])
-
-    def body(self) -> dict[str, Any]:
-        """JSON of the webhook: `text` for chats, everything else for programs."""
-        return {"text": self.text, "kind": self.kind, "title": self.title, **self.details}
 
 
 @dataclass(frozen=True)
@@ -148,16 +121,6 @@ def check_failure_alert(instance: dg.DagsterInstance, run: dg.DagsterRun, settin
     about = _about(run, checks, settings)
     title = f"Checks failed: {about['partitions']} (job {run.job_name}, run {run.run_id})"
     return Alert("checks_failed", title, (*_check_lines(checks), *_links(about)), about)
-
-
-def tell(alert: Alert, settings: AlertSettings, log: logging.Logger) -> None:
-    """Log an alert, and post it if a webhook is configured. Never raises for a webhook that does not answer."""
-    log.log(logging.ERROR if alert.kind == "run_failed" else logging.WARNING, alert.text)
-    if settings.webhook_url is None:
-        return
-    reason = post(settings, alert.body())
-    if reason:
-        log.error(f"The webhook did not take the alert {alert.title!r}: {reason}. It is not posted again.")
 
 
 def newly_overdue(states: Mapping[str, str], before: Mapping[str, str]) -> list[str]:

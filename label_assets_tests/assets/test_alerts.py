@@ -10,11 +10,12 @@ import dagster as dg
 import pytest
 from dagster._core.definitions.freshness import FreshnessState, FreshnessStateChange
 
-from label_assets.assets import webhook
-from label_assets.assets.alerts import Alert, alert_sensors, newly_overdue, tell
-from label_assets.assets.webhook import PAUSES_S, post
+from label_assets.assets.alerts import alert_sensors, newly_overdue
 from label_assets.definitions import build_defs
 from label_assets.errors import SettingsError
+from label_assets.monitoring import webhook
+from label_assets.monitoring.alert import Alert, tell
+from label_assets.monitoring.webhook import PAUSES_S, post
 from label_assets.settings import AlertSettings, Settings, load_settings
 from label_assets_tests.assets.landing import INSTRUMENT, failures, run_well, small
 from label_assets_tests.assets.listener import SECRET, Listener, listening

@@ -20,7 +20,8 @@ from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.upsert import Scope
 
-PATIENCE_S = 60
+PATIENCE_S = 180
+"""Longest wait for anything: many tests run on few cores [s]."""
 
 
 def send(settings: Settings, instrument: str, candles: Candles) -> None:

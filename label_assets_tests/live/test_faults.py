@@ -8,12 +8,10 @@ import os
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from prometheus_client import Counter
@@ -26,7 +24,7 @@ from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.embedded import clickhouse, redis
 from label_assets_tests.assets.landing import as_environment
 from label_assets_tests.live.conftest import FAST
-from label_assets_tests.live.engine import assert_cache_is_in_step, is_done, send, wait_until, working
+from label_assets_tests.live.engine import PATIENCE_S, assert_cache_is_in_step, is_done, send, wait_until, working
 from label_assets_tests.live.history import land, run_whole
 from label_assets_tests.live.markets import at, base_candles, cut
 
@@ -132,25 +130,23 @@ def test_redis_is_killed_and_comes_back(live_settings: Callable[..., Settings]) 
     assert_all_is_there_once(settings)
 
 
-def test_clickhouse_is_killed_again_and_again(
-    live_settings: Callable[..., Settings], tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_clickhouse_is_killed_again_and_again(live_settings: Callable[..., Settings]) -> None:
     """What it did not acknowledge is repeated; it is started again by whoever needs it."""
-    home = Path(tempfile.mkdtemp(dir=tmp_path_factory.getbasetemp()))
-    settings = made_ready(live_settings, home=home, clickhouse_url=None)
-    clickhouse.ensure_running(home)
+    settings = made_ready(live_settings).model_copy(update={"clickhouse_url": None})
     try:
         with working(settings) as (worker,):
             with feeding(settings, worker) as wait_for:
-                for candles in (100, 500, 900):
+                for candles in (100, 600):
                     wait_for(candles)
-                    kill(clickhouse.status(home).pid, lambda: not clickhouse.status(home).running)
+                    wait_until(lambda: clickhouse.status(settings.home).running)
+                    pid = clickhouse.status(settings.home).pid
+                    kill(pid, lambda pid=pid: clickhouse.status(settings.home).pid != pid)  # type: ignore[misc]
             wait_until(lambda: is_done(settings, [INSTRUMENT]))
             assert count(worker.metrics.store_failures)
             assert_cache_is_in_step(settings, INSTRUMENT)
         assert_all_is_there_once(settings)
     finally:
-        clickhouse.stop(home)
+        clickhouse.stop(settings.home)
 
 
 def test_workers_are_killed_in_the_middle_of_a_batch(live_settings: Callable[..., Settings]) -> None:
@@ -160,14 +156,14 @@ def test_workers_are_killed_in_the_middle_of_a_batch(live_settings: Callable[...
     fast = {f"LABEL_ASSETS_LIVE__{name.upper()}": str(value) for name, value in FAST.items()}
     environment = {**os.environ, **as_environment(settings), **fast}
     first = 0
-    for moment, batches in (("after candles", 2), ("before raw_candles", 2), ("after raw_candles", 1)):
+    for moment, batches in (("before raw_candles", 2), ("after raw_candles", 1)):
         child = subprocess.Popen([sys.executable, "-c", WORKER, moment, str(batches)], env=environment)
-        while child.poll() is None and first < len(base.ts) - 200:
+        while child.poll() is None and first < len(base.ts) - 300:
             if is_done(settings, [INSTRUMENT], delivered_is_enough=True):
-                send(settings, INSTRUMENT, cut(base, first, first + 8))
-                first += 8
-            time.sleep(0.05)
-        assert child.wait(60) == -signal.SIGKILL, moment
+                send(settings, INSTRUMENT, cut(base, first, first + 24))
+                first += 24
+            time.sleep(0.1)
+        assert child.wait(PATIENCE_S) == -signal.SIGKILL, moment
         assert not is_done(settings, [INSTRUMENT]), moment
     send(settings, INSTRUMENT, cut(base, first, len(base.ts)))
     with working(settings):

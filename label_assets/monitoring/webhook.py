@@ -1,7 +1,7 @@
 """Posts an alert to a webhook, and never lets its failure be that of the caller.
 
 Belongs here: the request, attempts, what counts as delivered. Does not belong here: what an alert says
-(`assets.alerts`).
+(`monitoring.alert` and who makes one).
 """
 
 import json
