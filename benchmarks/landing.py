@@ -128,7 +128,7 @@ def _land_one(warehouse: Warehouse, ui: Graphql, folder: Path, day: dict[str, An
     wait_for("labels of the new day", lambda: _has_newer(warehouse, before), PATIENCE_S, poll_s=0.05)
     stored = time.time()
     _wait_until_idle(ui)
-    run = _runs(ui)[0]
+    run = min((run for run in _runs(ui) if run["creationTime"] >= landed), key=lambda run: float(run["creationTime"]))
     return Landed(
         run["creationTime"] - landed, run["startTime"] - run["creationTime"], stored - run["startTime"], stored - landed
     )
