@@ -19,6 +19,7 @@ PARTS = {
     "growth": "benchmarks.growth",
     "queries": "benchmarks.queries",
     "live": "benchmarks.live",
+    "serving": "benchmarks.serving",
     "landing": "benchmarks.landing",
     "backfill": "benchmarks.backfill",
 }

@@ -4,6 +4,7 @@ Belongs here: putting together. Does not belong here: everything else. Pages for
 `ROUTERS`; their paths join `guard.OPEN_PATHS` if they are to be seen without a key.
 """
 
+import gc
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -45,6 +46,7 @@ def build_app(settings: Settings) -> FastAPI:
         sys.setswitchinterval(SWITCH_S)
         app.state.services = Services(settings, metrics)
         async with app.state.services.opened():
+            gc.freeze()  # what lives as long as the server need not be looked through while a request waits
             yield {SEND_TIMEOUT_S: settings.serve.send_timeout_s}
 
     app = FastAPI(
