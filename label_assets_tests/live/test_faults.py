@@ -35,7 +35,8 @@ TIMES = (at("2024-01-02"), at("2024-01-20"))
 CANDLES_PER_SECOND = 120.0
 
 WORKER = """
-import os, signal, sys
+import logging, os, signal, sys
+from label_assets.compute.compilation import compile_kernels
 from label_assets.live.worker import Worker
 from label_assets.settings import load_settings
 from label_assets.warehouse import upsert as upsert_module
@@ -54,6 +55,8 @@ def insert_and_die(client, table, *rest):
         os.kill(os.getpid(), signal.SIGKILL)
 
 upsert_module._insert = insert_and_die
+logging.basicConfig(level=logging.INFO)
+compile_kernels()
 Worker(load_settings()).run()
 """
 
