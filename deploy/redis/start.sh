@@ -1,7 +1,9 @@
 #!/bin/sh
-# Writes the users from the secret into memory, then becomes the server. $1: cache.conf or queue.conf.
+# Writes the users from the secret into memory, then becomes the server. $1: cache.conf or queue.conf, then its options.
 set -eu
 umask 077
-printf 'user default off\nuser label_assets on >%s ~* &* +@all -@admin -@dangerous +info +keys +client +flushdb +config|get\n' \
-    "$REDIS_PASSWORD" > "${REDIS_RUN:-/run/redis}/users.acl"
-exec redis-server "$(dirname "$0")/$1" --aclfile "${REDIS_RUN:-/run/redis}/users.acl"
+configuration="$(dirname "$0")/$1"
+shift
+users="${REDIS_RUN:-/run/redis}/users.acl"
+printf 'user default off\nuser label_assets on >%s ~* &* +@all -@admin -@dangerous +info\n' "$REDIS_PASSWORD" > "$users"
+exec redis-server "$configuration" --aclfile "$users" "$@"
