@@ -171,9 +171,13 @@ def cancel_backfill(ui: Graphql, backfill_id: str) -> None:
     assert answer["__typename"] == "CancelBackfillSuccess", answer
 
 
-def end_of_backfill(ui: Graphql, backfill_id: str, patience_s: float = 600.0) -> dict[str, Any]:
+def end_of_backfill(ui: Graphql, backfill_id: str, patience_s: float = 800.0) -> dict[str, Any]:
     """Wait until a backfill has ended, and give what its page then shows."""
-    wait_for(f"backfill {backfill_id} ends", lambda: backfill(ui, backfill_id)["status"] in ENDED_BACKFILL, patience_s)
+
+    def has_ended() -> bool:
+        return backfill(ui, backfill_id)["status"] in ENDED_BACKFILL
+
+    wait_for(f"backfill {backfill_id} ends", has_ended, patience_s, poll_s=3)  # no cheap question
     return backfill(ui, backfill_id)
 
 
