@@ -39,7 +39,7 @@ KINDS: dict[str, tuple[int, str]] = {
     "invalid-request": (422, "A parameter cannot be used"),
     "too-many-requests": (429, "Too many requests"),
     INTERNAL: (500, "A fault of ours"),
-    "warehouse-unavailable": (503, "ClickHouse does not answer"),
+    "warehouse-unavailable": (503, "ClickHouse does not answer as it should"),
     "cache-unavailable": (503, "The hot cache does not answer"),
     "overloaded": (503, "Too much is being asked at once"),
 }
@@ -136,9 +136,24 @@ def install(app: FastAPI) -> None:
 def answer(error: LabelAssetsError, path: str) -> Response:
     """The problem of an error of ours; faults of ours are logged and not described."""
     kind = kind_of(error)
-    if KINDS[kind][0] == 500 and not isinstance(error, RequestError):
-        error = unexpected(path, error)
+    if isinstance(error, RequestError):
+        return problem(error, kind, path)
+    if KINDS[kind][0] == 500:
+        return problem(unexpected(path, error), kind, path)
+    if KINDS[kind][0] == 503:
+        return problem(_outage(kind, path), kind, path)
     return problem(error, kind, path)
+
+
+def _outage(kind: str, path: str) -> RequestError:
+    """What is told of a server behind this one: not its address, nor what it said. The log has both."""
+    return RequestError(
+        kind=kind,
+        asked=quoted(path),
+        found=KINDS[kind][1],
+        allowed="the same request, once it answers again",
+        action="ask again in some seconds; /v1/ready says when it answers",
+    )
 
 
 def unexpected(path: str, error: Exception) -> RequestError:

@@ -14,7 +14,7 @@ from fastapi import Depends, FastAPI, Request
 from label_assets.cache.asynchronous import AsyncHotCache
 from label_assets.cache.hot import HotCache, cache_url
 from label_assets.cache.warming import Warmed, sync, sync_alone
-from label_assets.errors import CacheUnavailableError, EmbeddedServerError, LabelAssetsError, RequestError
+from label_assets.errors import EmbeddedServerError, LabelAssetsError, RequestError
 from label_assets.serving.computing import Computer
 from label_assets.serving.metrics import ServingMetrics
 from label_assets.serving.reading import Reader
@@ -69,10 +69,11 @@ class Services:
         """The cache.
 
         Raises:
-            CacheUnavailableError: there is no Redis.
+            RequestError: there is no Redis.
         """
         if self.cache is None:
-            raise CacheUnavailableError(
+            raise RequestError(
+                kind="cache-unavailable",
                 asked="the hot cache",
                 found="no REDIS_URL is set and no embedded Redis can be started",
                 allowed="a Redis",

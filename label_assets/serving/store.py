@@ -1,9 +1,10 @@
 """ClickHouse for an event loop: a few threads that wait, a bound on who waits for them, outages that are named.
 
-Belongs here: threads, time limits, reconnecting. Does not belong here: statements (`serving.pages`).
+Belongs here: threads, time limits, reconnecting. Does not belong here: statements (`serving.reading`).
 """
 
 import asyncio
+import logging
 import time
 from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,8 @@ import pyarrow as pa
 from label_assets.errors import RequestError, WarehouseError
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
+
+LOG = logging.getLogger("label_assets.serving")
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -85,9 +88,10 @@ class Store:
         try:
             self._tune()
             return function()
-        except WarehouseError:
+        except WarehouseError as error:
             with self._lock:
                 if time.monotonic() - self._reconnected > RECONNECT_S:
+                    LOG.warning("%s", error)
                     self.warehouse.close()
                     self._reconnected = time.monotonic()
             raise

