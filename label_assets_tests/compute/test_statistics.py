@@ -17,7 +17,7 @@ from label_assets.catalog.statistics import (
     LABEL_STATISTICS_MONTHLY,
     SUMMED,
 )
-from label_assets.compute.statistics import day_starts, month_starts
+from label_assets.compute.statistics import _deciles, _Groups, day_starts, month_starts
 from label_assets.settings import Settings
 from label_assets_tests.assets.runs import contents, materialize
 
@@ -52,6 +52,21 @@ def test_counts_sums_and_deciles(make_settings: Callable[..., Settings]) -> None
             check_row(found[key], rows, has_deciles=table is LABEL_STATISTICS_MONTHLY)
     total = sum(row["label_rows"] for row in tables[LABEL_STATISTICS.name].to_pylist())
     assert total == len(labels) == sum(row["label_rows"] for row in tables[LABEL_STATISTICS_MONTHLY.name].to_pylist())
+
+
+def test_deciles_are_those_of_numpy() -> None:
+    generator = np.random.default_rng(3)
+    for sizes in ([0, 1, 2, 3, 10, 11, 0, 500], [0], []):
+        of_row = np.repeat(np.arange(len(sizes)), np.array(sizes, np.int64) + 1)
+        values = generator.normal(size=len(of_row)).astype(np.float32).astype(np.float64)
+        values[generator.random(len(values)) < 0.2] = -0.0
+        known = np.append(of_row[1:] == of_row[:-1], False)[: len(of_row)]  # of each group all but the last
+        found = _deciles(_Groups(of_row, np.searchsorted(of_row, np.arange(len(sizes)))), values, known).to_pylist()
+        samples = [values[(of_row == group) & known] for group in range(len(sizes))]
+        assert [len(sample) for sample in samples] == sizes
+        assert found == [
+            np.quantile(each, DECILES).astype(np.float32).tolist() if len(each) else [] for each in samples
+        ]
 
 
 def check_row(found: dict, rows: list[dict], *, has_deciles: bool) -> None:
