@@ -94,8 +94,11 @@ def expected_opens(kind: str, granularity_name: str, calendar: SessionCalendar, 
         Increasing open times [epoch s]; none for a kind without hours.
     """
     step = min(granularity(granularity_name).seconds, _HOUR_S)
-    instants = np.arange(-(-start_ts // step) * step, end_ts, step, dtype=np.int64)
-    opens = np.unique(calendar.bucket_open(instants[is_expected(instants, kind)], granularity_name))
+    hours = np.arange(start_ts // _HOUR_S * _HOUR_S, end_ts, _HOUR_S, dtype=np.int64)
+    trading = hours[is_expected(hours, kind)]  # hours, days and weeks of every kind begin on whole hours
+    instants = (trading[:, np.newaxis] + np.arange(0, _HOUR_S, step)).ravel()
+    opens = calendar.bucket_open(instants[(instants >= start_ts) & (instants < end_ts)], granularity_name)
+    opens = opens[np.diff(opens, prepend=-1) > 0]
     return opens[opens >= start_ts]
 
 
