@@ -12,6 +12,7 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -101,7 +102,7 @@ def run_kernels(market: MarketSlice, labels: LabelSettings, horizon: int) -> Sec
 
 def run_rows(market: MarketSlice, labels: LabelSettings, horizon: int) -> Seconds:
     """Arrow rows of every computed table, as runs make them; a new slice has nothing computed."""
-    fresh = MarketSlice(**{name: getattr(market, name) for name in MarketSlice.__dataclass_fields__})
+    fresh = replace(market, made={})
     seconds: Seconds = {}
     for table in COMPUTED_TABLES:
         started = time.thread_time()

@@ -132,6 +132,7 @@ def candle_assets(
             compute_ms = (time.perf_counter() - started) * 1e3
             result = warehouse.upsert(CANDLES, owned.scope, owned.rows)
             reader.forget()
+            reader.expect_written(owned.scope)
             ts = owned.rows["ts"].to_numpy()
             base = int((owned.rows["granularity"].to_numpy() == settings.base_granularity).sum())
             present = gap_report(warehouse, calendar, settings, months).present_by_partition

@@ -10,38 +10,40 @@ from label_assets.assets.metadata import Written, column_schema, report
 from label_assets.assets.partitions import BACKFILL_POLICY, MonthRun, forward_mapping, month_runs
 from label_assets.assets.pictures import levels_picture
 from label_assets.catalog.families.levels import LEVEL_EVENTS, LEVEL_INTERVALS
+from label_assets.compute.inputs import MarketReader
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
-from label_assets.warehouse.upsert import UpsertResult
+from label_assets.warehouse.upsert import ScopeRows
 
 
-def write_levels(settings: Settings, warehouse: Warehouse, months: MonthRun) -> Written:
+def write_levels(settings: Settings, warehouse: Warehouse, reader: MarketReader, months: MonthRun) -> Written:
     """Find the levels of a run of months on every labelled granularity and upsert both tables.
 
     The counts are those of `level_events`, each event in the month in which it happens; intervals are told as extras.
     """
     from label_assets.compute.levels import owned_levels  # noqa: PLC0415 - numba: a second no other process needs
 
-    results = {LEVEL_EVENTS.name: UpsertResult(), LEVEL_INTERVALS.name: UpsertResult()}
-    event_ts, open_ts = [], []
-    compute_ms = 0.0
-    for granularity in settings.granularities:
-        started = time.perf_counter()
-        owned = owned_levels(warehouse, settings, months.instrument_id, granularity, (months.start_ts, months.end_ts))
-        compute_ms += (time.perf_counter() - started) * 1e3
-        for part in owned:
-            results[part.table.name] += warehouse.upsert(part.table, part.scope, part.rows)
-            if part.table is LEVEL_EVENTS:
-                event_ts.append(part.rows["ts"].to_numpy())
-            else:
-                open_ts.append(part.rows["ts"].filter(part.rows["valid_to"].is_null()).to_numpy())
-    intervals = results[LEVEL_INTERVALS.name]
+    started = time.perf_counter()
+    owned = [
+        part
+        for granularity in settings.granularities
+        for part in owned_levels(reader, settings, months.instrument_id, granularity, (months.start_ts, months.end_ts))
+    ]
+    compute_ms = (time.perf_counter() - started) * 1e3
+    parts = {
+        table.name: [ScopeRows(part.scope, part.rows) for part in owned if part.table is table]
+        for table in (LEVEL_EVENTS, LEVEL_INTERVALS)
+    }
+    events = warehouse.upsert_all(LEVEL_EVENTS, parts[LEVEL_EVENTS.name])
+    intervals = warehouse.upsert_all(LEVEL_INTERVALS, parts[LEVEL_INTERVALS.name])
     extra = {"run_intervals": intervals.rows, "run_intervals_written": intervals.rows_written + intervals.rows_removed}
-    starts = np.concatenate(open_ts)
+    starts = np.concatenate(
+        [rows["ts"].filter(rows["valid_to"].is_null()).to_numpy() for _, rows in parts[LEVEL_INTERVALS.name]]
+    )
     return Written(
         months,
-        results[LEVEL_EVENTS.name],
-        np.concatenate(event_ts),
+        events,
+        np.concatenate([rows["ts"].to_numpy() for _, rows in parts[LEVEL_EVENTS.name]]),
         starts[starts >= months.start_ts],
         compute_ms,
         read=f"candles of {', '.join(settings.granularities)}",
@@ -70,9 +72,13 @@ def level_asset(
         ),
         metadata={"dagster/column_schema": column_schema(LEVEL_INTERVALS), "dagster/table_name": "level_intervals"},
     )
-    def levels(context: dg.AssetExecutionContext, warehouse: dg.ResourceParam[Warehouse]) -> dg.MaterializeResult[Any]:
+    def levels(
+        context: dg.AssetExecutionContext,
+        warehouse: dg.ResourceParam[Warehouse],
+        reader: dg.ResourceParam[MarketReader],
+    ) -> dg.MaterializeResult[Any]:
         for months in month_runs(context.partition_keys):
-            written = write_levels(settings, warehouse, months)
+            written = write_levels(settings, warehouse, reader, months)
             report(context, written._replace(picture=levels_picture(settings, warehouse, months)))
         return dg.MaterializeResult()
 

@@ -16,6 +16,9 @@ from label_assets.settings import Settings
 from label_assets.sources.batch import Source
 from label_assets.warehouse.client import Warehouse
 
+KEPT_BYTES = 192 * 2**20
+"""Memory in which a run keeps what it wrote: `labels` are made of nine families, statistics of `labels` [bytes]."""
+
 
 def resources(settings: Settings, source: Source | None = None) -> dict[str, Any]:
     """Resources by the names that assets ask for.
@@ -27,7 +30,7 @@ def resources(settings: Settings, source: Source | None = None) -> dict[str, Any
 
     @dg.resource(description="The ClickHouse database; an embedded server is started on demand.")
     def warehouse(_: dg.InitResourceContext) -> Iterator[Warehouse]:
-        opened = Warehouse(settings)
+        opened = Warehouse(settings, KEPT_BYTES)
         try:
             yield opened
         finally:

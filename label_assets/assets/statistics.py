@@ -19,7 +19,7 @@ def write_statistics(warehouse: Warehouse, months: MonthRun) -> Written:
     """Count and sum the labels of a run of months and upsert both tables; counts are those of the daily one."""
     started = time.perf_counter()
     scope = Scope(months.instrument_id, months.start_ts, months.end_ts)
-    labels = warehouse.read(LABELS, scope)
+    labels = warehouse.read_written(LABELS, scope, exact=False)
     ts = labels["ts"].to_numpy().astype(np.int64)
     daily = statistics_rows(LABEL_STATISTICS, labels, day_starts(ts))
     monthly = statistics_rows(LABEL_STATISTICS_MONTHLY, labels, month_starts(ts))

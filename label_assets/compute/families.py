@@ -65,6 +65,12 @@ def _barriers(inputs: _Inputs) -> Any:
 
 
 def _level_barriers(inputs: _Inputs) -> LevelBarriers:
+    """Needed by two families."""
+    key = ("level barriers", inputs.horizon)
+    return inputs.market.made_once(key, inputs.labels, lambda: _made_level_barriers(inputs))
+
+
+def _made_level_barriers(inputs: _Inputs) -> LevelBarriers:
     around = levels_around_entries(inputs.market, inputs.windows, inputs.labels)
     widths = LevelBarrierWidths(
         barrier_atr=inputs.labels.level_barrier_atr,
@@ -75,8 +81,13 @@ def _level_barriers(inputs: _Inputs) -> LevelBarriers:
 
 
 def _level_touches(inputs: _Inputs) -> LevelTouches:
+    """Needed by two families."""
     around = levels_around_entries(inputs.market, inputs.windows, inputs.labels)
-    return level_touches(inputs.market.path, inputs.windows, around.levels, around.considered)
+    return inputs.market.made_once(
+        ("level touches", inputs.horizon),
+        inputs.labels,
+        lambda: level_touches(inputs.market.path, inputs.windows, around.levels, around.considered),
+    )
 
 
 def _level_breaks(inputs: _Inputs) -> Any:
@@ -162,7 +173,10 @@ def compute_rows(table: Table, market: MarketSlice, horizon: int, labels: LabelS
     Returns:
         One row for each candle that opens inside the slice's range.
     """
-    windows = path_windows(market.candles, market.path, window_parameters(labels, market.granularity, horizon))
+    parameters = window_parameters(labels, market.granularity, horizon)
+    windows = market.made_once(
+        ("windows", horizon), labels, lambda: path_windows(market.candles, market.path, parameters)
+    )
     arrays = _KERNELS[table.name](_Inputs(market, windows, horizon, labels))._asdict()
     constants: dict[str, str | int] = {
         "instrument_id": market.instrument_id,

@@ -29,8 +29,8 @@ def label_rows(warehouse: Warehouse, scope: Scope, label_version: str, now_ts: i
     Raises:
         WarehouseError: if a family has other rows than path_windows, with what to materialize.
     """
-    windows = warehouse.read(PATH_WINDOWS, scope)
-    families = {family.name: warehouse.read(family.table, scope) for family in FAMILIES}
+    windows = warehouse.read_written(PATH_WINDOWS, scope)
+    families = {family.name: warehouse.read_written(family.table, scope) for family in FAMILIES}
     return joined_rows(scope.instrument_id, windows, families, label_version, now_ts)
 
 

@@ -6,7 +6,6 @@ found and dies (`kernels.levels`), which levels an entry considers (`kernels.act
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
-from weakref import WeakKeyDictionary
 
 import numpy as np
 import pyarrow as pa
@@ -15,15 +14,14 @@ from numpy.typing import NDArray
 from label_assets.catalog.columns import Table
 from label_assets.catalog.families.levels import LEVEL_EVENTS, LEVEL_INTERVALS
 from label_assets.compute import reach
-from label_assets.compute.inputs import MarketSlice
-from label_assets.compute.rows import candles_from_rows, rows_from_arrays
+from label_assets.compute.inputs import MarketReader, MarketSlice
+from label_assets.compute.rows import rows_from_arrays
 from label_assets.kernels.active_levels import Consideration, ConsideredLevels, considered_levels
 from label_assets.kernels.arrays import Candles, FloatArray
 from label_assets.kernels.atr import average_true_range
 from label_assets.kernels.levels import LevelEvents, LevelIntervals, LevelParameters, Levels, levels
 from label_assets.kernels.windows import Windows
 from label_assets.settings import LabelSettings, Settings, parse_level_widths
-from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.upsert import Scope
 
 
@@ -65,10 +63,6 @@ class LevelsAroundEntries(NamedTuple):
     considered: ConsideredLevels
 
 
-_AROUND: WeakKeyDictionary[MarketSlice, dict[str, LevelsAroundEntries]] = WeakKeyDictionary()
-"""What four families and every horizon need of one slice; it goes with the slice."""
-
-
 def levels_around_entries(market: MarketSlice, windows: Windows, labels: LabelSettings) -> LevelsAroundEntries:
     """Levels of a slice and which of them each entry considers; the same for every horizon, so kept with the slice.
 
@@ -77,14 +71,14 @@ def levels_around_entries(market: MarketSlice, windows: Windows, labels: LabelSe
         windows: Windows of any horizon: only what is known at entry is read.
         labels: Numbers of the definitions.
     """
-    kept = _AROUND.setdefault(market, {})
-    key = labels.model_dump_json()
-    if key not in kept:
+
+    def make() -> LevelsAroundEntries:
         history = level_history(market.candles, windows.atr, labels, market.granularity)
         consideration = Consideration(labels.considered_atr, labels.merge_atr, labels.most_considered)
         considered = considered_levels(market.candles, windows, history.levels, history.intervals, consideration)
-        kept[key] = LevelsAroundEntries(history.levels, considered)
-    return kept[key]
+        return LevelsAroundEntries(history.levels, considered)
+
+    return market.made_once("levels around entries", labels, make)
 
 
 def level_ids(instrument_id: str, granularity_name: str, candles: Candles, found: Levels) -> list[str]:
@@ -103,7 +97,7 @@ def _with_ids(table: Table, rows: pa.Table, ids: Sequence[str], level: np.ndarra
 
 
 def owned_levels(
-    warehouse: Warehouse, settings: Settings, instrument_id: str, granularity_name: str, time_range: tuple[int, int]
+    reader: MarketReader, settings: Settings, instrument_id: str, granularity_name: str, time_range: tuple[int, int]
 ) -> list[OwnedTable]:
     """Rows of `level_events` and `level_intervals` of one granularity that a range of months owns.
 
@@ -111,7 +105,7 @@ def owned_levels(
     that may still live in it: candles of the range close them.
 
     Args:
-        warehouse: Where candles are.
+        reader: Where candles are.
         settings: The settings.
         instrument_id: The instrument.
         granularity_name: A labelled granularity.
@@ -120,17 +114,8 @@ def owned_levels(
     Returns:
         Both tables with their scopes.
     """
-    around = reach.level_reach(settings, granularity_name)
-    rows = warehouse.query(
-        "read_candles_around",
-        instrument=instrument_id,
-        granularity=granularity_name,
-        start=time_range[0],
-        end=time_range[1],
-        before=around.back + 1,  # the candle that closes at the start has its events in the range
-        after=around.forward,
-    )
-    return owned_levels_of(candles_from_rows(rows), settings, instrument_id, granularity_name, time_range)
+    candles = reader.level_candles(instrument_id, granularity_name, *time_range)
+    return owned_levels_of(candles, settings, instrument_id, granularity_name, time_range)
 
 
 def owned_levels_of(

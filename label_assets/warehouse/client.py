@@ -8,17 +8,20 @@ import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
+import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from label_assets.catalog.columns import Column, ColumnType, Table
 from label_assets.errors import WarehouseError, WarehouseUnavailableError
 from label_assets.settings import Settings
 from label_assets.warehouse import migration
+from label_assets.warehouse.schema import storage_name
 from label_assets.warehouse.statements import statement
-from label_assets.warehouse.upsert import Scope, ScopeRows, UpsertResult, upsert
+from label_assets.warehouse.upsert import Scope, ScopeRows, UpsertResult, in_key_order, stored_versions, upsert
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -33,6 +36,7 @@ CLIENT_SETTINGS = {
     "min_insert_block_size_bytes": 0,
     "input_format_parallel_parsing": 0,
     "max_insert_threads": 1,
+    "optimize_on_insert": 0,  # it looks for keys that occur twice, row by row: an upsert has none
     "distributed_foreground_insert": 1,  # on a cluster: acknowledged means stored in the shard, not queued before it
     "output_format_arrow_string_as_string": 1,
     "output_format_arrow_low_cardinality_as_dictionary": 0,
@@ -79,6 +83,7 @@ def connect(url: str, database: str) -> "Client":
     from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415
 
     parts = urlsplit(url)
+    is_local = parts.hostname in {"127.0.0.1", "localhost", "::1"}
     try:
         client = clickhouse_connect.get_client(
             host=parts.hostname or "127.0.0.1",
@@ -86,9 +91,9 @@ def connect(url: str, database: str) -> "Client":
             username=unquote(parts.username or "default"),
             password=unquote(parts.password or ""),
             secure=parts.scheme == "https",
-            settings=dict(CLIENT_SETTINGS),
+            settings=CLIENT_SETTINGS | {"output_format_arrow_compression_method": "none" if is_local else "lz4_frame"},
             autogenerate_session_id=False,  # sessions would forbid two statements at once
-            compress=parts.hostname not in {"127.0.0.1", "localhost", "::1"},
+            compress=not is_local,
             client_name="label_assets",
         )
         if not client.command("EXISTS DATABASE {name:Identifier}", parameters={"name": database}):
@@ -119,17 +124,40 @@ def select_list(columns: tuple[Column, ...]) -> str:
     return ", ".join(parts)
 
 
+class _Written(NamedTuple):
+    """What was written last into a scope.
+
+    Attributes:
+        version: Its version, or the newest one where nothing had changed.
+        version_before: Newest version before.
+        rows: The rows in key order.
+        is_exact: Columns that are not compared are as stored, too.
+    """
+
+    version: int
+    version_before: int
+    rows: pa.Table
+    is_exact: bool
+
+
 class Warehouse:
     """A ClickHouse database with the schema of the catalogue. Safe to share between threads.
 
     Opens nothing before its first use.
     """
 
-    def __init__(self, settings: Settings) -> None:
-        """Keep the settings."""
+    def __init__(self, settings: Settings, kept_bytes: int = 0) -> None:
+        """Keep the settings.
+
+        Args:
+            settings: The settings.
+            kept_bytes: Memory for rows that were written and will be read again (`read_written`) [bytes].
+        """
         self.settings = settings
         self._client: Client | None = None
         self._lock = Lock()
+        self._kept_bytes = kept_bytes
+        self._written: dict[tuple[str, Scope], _Written] = {}
 
     @property
     def client(self) -> "Client":
@@ -152,6 +180,7 @@ class Warehouse:
             if self._client is not None:
                 self._client.close()
                 self._client = None
+            self._written.clear()
 
     def query(self, name: str, **parameters: Any) -> pa.Table:
         """Run `warehouse/sql/<name>.sql` and return its rows."""
@@ -166,24 +195,102 @@ class Warehouse:
     def _rows(self, sql: str, parameters: dict[str, Any]) -> pa.Table:
         return _whole(self.client.query_arrow(sql, parameters=parameters, use_strings=True))
 
-    def read(self, table: Table, scope: Scope) -> pa.Table:
-        """Rows of a table within a scope, in key order, in the wire schema."""
+    def read(self, table: Table, scope: Scope, names: Sequence[str] = ()) -> pa.Table:
+        """Rows of a table within a scope, in key order, in the wire schema; only some columns where they are named."""
         with _named_errors(f"rows of {table.name} for {scope.instrument_id}"):
-            return read_scopes(self.client, table, [scope])
+            return read_newest(self.client, table, [scope], names)
+
+    def read_written(self, table: Table, scope: Scope, *, exact: bool = True) -> pa.Table:
+        """As `read`: the rows that this object wrote there itself, if it kept them and nobody else wrote since.
+
+        Args:
+            table: The table.
+            scope: A scope that was written as such.
+            exact: Columns that are not compared (`Table.uncompared`) are needed as stored.
+        """
+        written = self.written(table, scope, exact=exact)
+        return self.read(table, scope) if written is None else written
+
+    def written(self, table: Table, scope: Scope, *, exact: bool = True) -> pa.Table | None:
+        """As `read_written`; None if they are to be read."""
+        written = self._written.get((table.name, scope))
+        if written is None or (exact and not written.is_exact):
+            return None
+        with _named_errors(f"versions of {table.name} for {scope.instrument_id}"):
+            found = stored_versions(self.client, table, [scope], below=written.version)
+        is_ours = found.newest == written.version and found.older <= written.version_before
+        return written.rows if is_ours else None
 
     def upsert(self, table: Table, scope: Scope, rows: pa.Table) -> UpsertResult:
         """Make the rows of a scope be exactly `rows`; see `warehouse.upsert`."""
         with _named_errors(f"rows of {table.name} for {scope.instrument_id}"):
-            return upsert(self.client, table, [ScopeRows(scope, rows)], read_scopes)
+            ordered = in_key_order(table, rows)
+            result = upsert(self.client, table, [ScopeRows(scope, ordered)], read_newest)
+        # What is not compared may still be older in the rows that were not written.
+        is_exact = not (table.uncompared and result.rows_unchanged)
+        self._keep(table, scope, _Written(result.version, result.version_before, ordered, is_exact))
+        return result
+
+    def _keep(self, table: Table, scope: Scope, written: "_Written") -> None:
+        """Keep the rows written last, as many as there is room for."""
+        with self._lock:
+            self._written.pop((table.name, scope), None)
+            self._written[(table.name, scope)] = written
+            room = self._kept_bytes
+            for key in reversed(list(self._written)):
+                room -= self._written[key].rows.nbytes
+                if room < 0:
+                    del self._written[key]
 
     def upsert_all(self, table: Table, parts: Sequence[ScopeRows]) -> UpsertResult:
         """As `upsert`, for scopes of any instruments that do not overlap: one reading and one insert."""
         with _named_errors(f"rows of {table.name} for {len(parts)} scopes"):
-            return upsert(self.client, table, parts, read_scopes)
+            return upsert(self.client, table, parts, read_newest)
 
 
 def read_scopes(client: "Client", table: Table, scopes: Sequence[Scope]) -> pa.Table:
     """Rows of the view within some scopes, in key order, in the wire schema."""
+    conditions, parameters = _within(scopes)
+    sql = (
+        f"SELECT {select_list(table.all_columns)} FROM `{table.name}` AS t WHERE {conditions} "
+        f"ORDER BY {', '.join(f't.{name}' for name in table.key_names)}"
+    )
+    return _whole(client.query_arrow(sql, parameters=parameters, use_strings=True)).cast(table.wire_schema())
+
+
+def read_newest(client: "Client", table: Table, scopes: Sequence[Scope], names: Sequence[str] = ()) -> pa.Table:
+    """As `read_scopes`, for half of its time: the newest version of each row is found here, not by FINAL.
+
+    Args:
+        client: Connection to the database.
+        table: The table.
+        scopes: Scopes that do not overlap.
+        names: Columns wanted; all where none is named.
+    """
+    names = names or table.names
+    given = {"instrument_id", "granularity"} if len(scopes) == 1 and scopes[0].granularity is not None else set()
+    keys = [name for name in table.key_names if name not in given]
+    conditions, parameters = _within(scopes)
+    columns = select_list(tuple(column for column in table.all_columns if column.name in {*names, *keys}))
+    sql = (
+        f"SELECT {columns}, t.version, t.is_deleted FROM `{storage_name(table)}` AS t "
+        f"WHERE {conditions} ORDER BY {', '.join(f't.{name}' for name in table.key_names)}, t.version"
+    )
+    found = _whole(client.query_arrow(sql, parameters=parameters, use_strings=True))
+    is_followed = np.zeros(found.num_rows, bool)  # by another version of the same row
+    if found.num_rows > 1:
+        equal = [pc.equal(found[name].slice(1), found[name].slice(0, found.num_rows - 1)) for name in keys]
+        is_followed[:-1] = np.logical_and.reduce([each.to_numpy() for each in equal])
+        version = found["version"].to_numpy()
+        if (is_followed[:-1] & (version[1:] == version[:-1])).any():
+            return read_scopes(client, table, scopes).select(names)  # which of the two is shown is up to the server
+    is_kept = ~is_followed & (found["is_deleted"].to_numpy() == 0)
+    rows = found.select(names).cast(pa.schema([table.wire_schema().field(name) for name in names]))
+    return rows if is_kept.all() else rows.filter(pa.array(is_kept)).combine_chunks()
+
+
+def _within(scopes: Sequence[Scope]) -> tuple[str, dict[str, Any]]:
+    """The condition that a row `t` lies in one of some scopes, and its parameters."""
     ranges: dict[tuple[int, int, str | None], list[str]] = {}
     for scope in scopes:
         ranges.setdefault((scope.start_ts, scope.end_ts, scope.granularity), []).append(scope.instrument_id)
@@ -199,11 +306,7 @@ def read_scopes(client: "Client", table: Table, scopes: Sequence[Scope]) -> pa.T
         parameters |= {f"s{number}": start_ts, f"e{number}": end_ts}
         if granularity is not None:
             parameters[f"g{number}"] = granularity
-    sql = (
-        f"SELECT {select_list(table.all_columns)} FROM `{table.name}` AS t WHERE {' OR '.join(conditions)} "
-        f"ORDER BY {', '.join(f't.{name}' for name in table.key_names)}"
-    )
-    return _whole(client.query_arrow(sql, parameters=parameters, use_strings=True)).cast(table.wire_schema())
+    return f"({' OR '.join(conditions)})", parameters
 
 
 def _whole(answer: Any) -> pa.Table:

@@ -11,7 +11,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -60,6 +60,8 @@ class UpsertResult:
         write_ms: Time to compare and insert [ms].
         written_ts: Open time of each row written [epoch s].
         removed_ts: Open time of each row removed [epoch s].
+        version: Newest version that the scopes hold now, 0 where nothing was ever stored.
+        version_before: Newest version that they held before.
     """
 
     rows: int = 0
@@ -70,6 +72,8 @@ class UpsertResult:
     write_ms: float = 0.0
     written_ts: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32), repr=False, compare=False)
     removed_ts: NDArray[np.uint32] = field(default_factory=lambda: np.empty(0, np.uint32), repr=False, compare=False)
+    version: int = field(default=0, compare=False)
+    version_before: int = field(default=0, compare=False)
 
     def __add__(self, other: "UpsertResult") -> "UpsertResult":
         """Both together."""
@@ -82,6 +86,8 @@ class UpsertResult:
             self.write_ms + other.write_ms,
             np.concatenate([self.written_ts, other.written_ts]),
             np.concatenate([self.removed_ts, other.removed_ts]),
+            max(self.version, other.version),
+            max(self.version_before, other.version_before),
         )
 
 
@@ -110,7 +116,7 @@ def upsert(client: "Client", table: Table, parts: Sequence[ScopeRows], read: Rea
         client: Connection to the database.
         table: The table.
         parts: Scopes that do not overlap, with their rows.
-        read: Gives what is stored in some scopes.
+        read: Gives what is stored in some scopes, in key order.
 
     Returns:
         Counts and times over all scopes.
@@ -119,17 +125,57 @@ def upsert(client: "Client", table: Table, parts: Sequence[ScopeRows], read: Rea
         WarehouseError: for rows outside their scope, of which nothing was written; or a key that occurs twice, of
             whose insert nothing was.
     """
-    checked = []
-    for scope, unordered in parts:
-        rows = unordered.cast(table.wire_schema()).combine_chunks()
+    ordered = [ScopeRows(scope, in_key_order(table, rows)) for scope, rows in parts]
+    for scope, rows in ordered:
         _refuse_strangers(table, scope, rows, rows["ts"].to_numpy())
-        checked.append(ScopeRows(scope, rows))
     result = UpsertResult()
-    for batch in _batches(checked):
-        scopes = [part.scope for part in batch]
-        whole = batch[0].rows if len(batch) == 1 else pa.concat_tables([part.rows for part in batch]).combine_chunks()
-        result += _upsert_batch(client, table, scopes, whole, read)
+    for batch in _batches(ordered):
+        rows = batch[0].rows if len(batch) == 1 else in_key_order(table, pa.concat_tables([p.rows for p in batch]))
+        result += _upsert_batch(client, table, [part.scope for part in batch], rows, read)
     return result
+
+
+def in_key_order(table: Table, rows: pa.Table) -> pa.Table:
+    """Rows in the table's wire schema, in one chunk, in key order; those that are so already as they are.
+
+    Raises:
+        WarehouseError: for a key that occurs twice.
+    """
+    rows = rows.cast(table.wire_schema()).combine_chunks()
+    keys = [_ranks(rows[name]) for name in table.key_names]
+    if _is_increasing(keys):
+        return rows
+    order = np.lexsort(keys[::-1])
+    keys = [key[order] for key in keys]
+    if not _is_increasing(keys):
+        equal = np.logical_and.reduce([key[1:] == key[:-1] for key in keys])
+        twice = rows.slice(int(order[1:][equal][0]), 1).select(table.key_names).to_pylist()[0]
+        raise WarehouseError(
+            asked=f"{rows.num_rows} rows of {table.name}",
+            found=f"a key that occurs twice: {twice}",
+            allowed="each key once",
+            action="remove the duplicate before writing; nothing was written",
+        )
+    return rows.take(pa.array(order)).combine_chunks()
+
+
+def _ranks(column: pa.ChunkedArray) -> NDArray[Any]:
+    """Numbers that are equal where, and ordered as, the values are."""
+    if not pa.types.is_string(column.type):
+        return np.asarray(column.to_numpy())
+    encoded = column.combine_chunks().dictionary_encode()
+    rank = np.argsort(np.argsort(encoded.dictionary.to_numpy(zero_copy_only=False)))
+    return np.asarray(rank[encoded.indices.to_numpy()])
+
+
+def _is_increasing(keys: Sequence[NDArray[Any]]) -> bool:
+    """Whether each row's key is greater than the one before."""
+    equal = np.ones(max(0, len(keys[0]) - 1), bool)
+    greater = np.zeros_like(equal)
+    for key in keys:
+        greater |= equal & (key[1:] > key[:-1])
+        equal &= key[1:] == key[:-1]
+    return bool(greater.all())
 
 
 def _batches(parts: Sequence[ScopeRows]) -> Iterator[list[ScopeRows]]:
@@ -182,12 +228,14 @@ def _upsert_batch(
     client: "Client", table: Table, scopes: Sequence[Scope], rows: pa.Table, read: Reader
 ) -> UpsertResult:
     started = time.perf_counter()
-    newest, versions = _versions(client, table, scopes)
-    stored = read(client, table, scopes) if versions else table.wire_schema().empty_table()
+    before = stored_versions(client, table, scopes)
+    stored = read(client, table, scopes) if before.number else table.wire_schema().empty_table()
     read_done = time.perf_counter()
     changed, vanished = _difference(table, rows, stored)
+    version = before.newest
     if len(changed) or len(vanished):
-        _insert(client, table, newest, _taken(rows, changed), _taken(stored, vanished))
+        version = max(time.time_ns() // 1_000, version + 1)  # a clock that was set back must not lose to old rows
+        _insert(client, table, version, _taken(rows, changed), _taken(stored, vanished))
     return UpsertResult(
         rows=rows.num_rows,
         rows_written=len(changed),
@@ -197,11 +245,27 @@ def _upsert_batch(
         write_ms=(time.perf_counter() - read_done) * 1e3,
         written_ts=rows["ts"].to_numpy()[changed],
         removed_ts=stored["ts"].to_numpy()[vanished],
+        version=version,
+        version_before=before.newest,
     )
 
 
-def _versions(client: "Client", table: Table, scopes: Sequence[Scope]) -> tuple[int, int]:
-    """Newest version and number of versions within some scopes, or a little around them; tombstones included."""
+class StoredVersions(NamedTuple):
+    """Versions within some scopes, or a little around them; tombstones included.
+
+    Attributes:
+        newest: The newest version, 0 where nothing was ever stored.
+        older: The newest one below a given one, 0 where there is none.
+        number: Number of versions of all rows.
+    """
+
+    newest: int
+    older: int
+    number: int
+
+
+def stored_versions(client: "Client", table: Table, scopes: Sequence[Scope], below: int = 0) -> StoredVersions:
+    """Versions within some scopes; `older` is the newest one below `below`."""
     granularities = {scope.granularity for scope in scopes}
     found = client.query(
         statement("read_newest_version"),
@@ -211,9 +275,10 @@ def _versions(client: "Client", table: Table, scopes: Sequence[Scope]) -> tuple[
             "granularities": [] if None in granularities else sorted(map(str, granularities)),
             "start": min(scope.start_ts for scope in scopes),
             "end": max(scope.end_ts for scope in scopes),
+            "below": below,
         },
     ).result_rows
-    return int(found[0][0]), int(found[0][1])
+    return StoredVersions(*map(int, found[0]))
 
 
 def _taken(rows: pa.Table, index: NDArray[np.int64]) -> pa.Table:
@@ -223,39 +288,28 @@ def _taken(rows: pa.Table, index: NDArray[np.int64]) -> pa.Table:
 
 
 def _difference(table: Table, rows: pa.Table, stored: pa.Table) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Indices of the rows to write and of the stored rows to remove."""
+    """Indices of the rows to write and of the stored rows to remove. Both in key order, each key once."""
+    everything, nothing = np.arange(rows.num_rows), np.empty(0, np.int64)
+    if not stored.num_rows:
+        return everything, nothing
+    if rows.select(table.key_names).equals(stored.select(table.key_names)):
+        return np.flatnonzero(~_equal_rows(table, rows, stored)), nothing
     keys = _key_codes(table, rows, stored)
     ours, theirs = keys[: rows.num_rows], keys[rows.num_rows :]
-    order = np.argsort(ours, kind="stable")
-    if (np.diff(ours[order]) == 0).any():
-        twice = rows.take(pa.array(order[1:][np.diff(ours[order]) == 0][:1])).select(table.key_names).to_pylist()[0]
-        raise WarehouseError(
-            asked=f"{rows.num_rows} rows of {table.name}",
-            found=f"a key that occurs twice: {twice}",
-            allowed="each key once",
-            action="remove the duplicate before writing; nothing was written",
-        )
-    if not stored.num_rows:
-        return order, np.empty(0, np.int64)
-    place = np.searchsorted(ours[order], theirs)
-    present = np.zeros(len(theirs), bool)
-    inside = place < len(ours)
-    present[inside] = ours[order][place[inside]] == theirs[inside]
-    match = order[place[present]]
+    place = np.searchsorted(ours, theirs)
+    present = np.append(ours, -1)[place] == theirs
+    match = place[present]
     same = _equal_rows(table, rows.take(pa.array(match)), stored.filter(pa.array(present)))
-    write = np.ones(rows.num_rows, bool)
-    write[match[same]] = False
-    return order[write[order]], np.flatnonzero(~present)
+    return np.delete(everything, match[same]), np.flatnonzero(~present)
 
 
 def _key_codes(table: Table, rows: pa.Table, stored: pa.Table) -> NDArray[np.int64]:
     """One integer a row of both tables that is equal where, and ordered as, the keys are."""
     codes = np.zeros(rows.num_rows + stored.num_rows, np.int64)
     for name in table.key_names:
-        both = pa.chunked_array([*rows[name].chunks, *stored[name].chunks], type=rows[name].type)
-        encoded = both.combine_chunks().dictionary_encode()
-        rank = np.argsort(np.argsort(encoded.dictionary.to_numpy(zero_copy_only=False)))
-        codes = codes * max(1, len(rank)) + rank[encoded.indices.to_numpy()]
+        values = _ranks(pa.chunked_array([*rows[name].chunks, *stored[name].chunks], type=rows[name].type))
+        different, rank = np.unique(values, return_inverse=True)
+        codes = codes * len(different) + rank
     return codes
 
 
@@ -286,8 +340,7 @@ def _equal_lists(left: pa.ListArray, right: pa.ListArray) -> NDArray[np.bool_]:
     return same
 
 
-def _insert(client: "Client", table: Table, newest: int, changed: pa.Table, vanished: pa.Table) -> None:
-    version = max(time.time_ns() // 1_000, newest + 1)  # a clock that was set back must not lose to old rows
+def _insert(client: "Client", table: Table, version: int, changed: pa.Table, vanished: pa.Table) -> None:
     both = pa.concat_tables([changed, vanished])
     deleted = np.zeros(both.num_rows, np.uint8)
     deleted[changed.num_rows :] = 1

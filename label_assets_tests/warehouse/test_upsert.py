@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from label_assets.catalog.tables import CANDLES, REJECTED_CANDLES
 from label_assets.errors import WarehouseError
 from label_assets.warehouse import upsert as upsert_module
-from label_assets.warehouse.client import Warehouse
+from label_assets.warehouse.client import Warehouse, read_newest
 from label_assets.warehouse.upsert import Scope, ScopeRows
 
 START = 1_704_067_200  # 2024-01-01
@@ -177,6 +177,34 @@ def test_many_scopes_are_one_insert_and_touch_nothing_else(warehouse: Warehouse)
     assert parts(warehouse) == 2
     again = warehouse.upsert_all(CANDLES, part)
     assert (again.rows_written, again.rows_removed, parts(warehouse)) == (0, 0, 2)
+
+
+def test_rows_kept_in_memory_are_those_of_the_view(warehouse: Warehouse) -> None:
+    kept = Warehouse(warehouse.settings, kept_bytes=100_000)
+    hours = range(50)
+    for turn in (1.0, 2.0):
+        rows = candle_table("EURUSD", [(name, hour, turn + hour % 2) for name in ("H4", "D") for hour in hours])
+        kept.upsert(CANDLES, WHOLE, rows)
+        assert kept.read_written(CANDLES, WHOLE).equals(warehouse.read(CANDLES, WHOLE))
+        assert kept.read_written(CANDLES, WHOLE) is kept.read_written(CANDLES, WHOLE), "kept, not read"
+    warehouse.upsert(CANDLES, Scope("EURUSD", START, START + HOUR), candle_table("EURUSD", [("D", 0, 9.0)]))
+    assert kept.read_written(CANDLES, WHOLE).equals(warehouse.read(CANDLES, WHOLE)), "somebody else has written"
+    kept.close()
+
+
+def test_what_is_compared_is_what_the_view_shows(warehouse: Warehouse) -> None:
+    for turn in range(4):
+        hours = [hour for hour in range(30) if (hour + turn) % 4]
+        warehouse.upsert(
+            CANDLES, WHOLE, candle_table("EURUSD", [("H1", hour, 1.0 + hour % (turn + 1)) for hour in hours])
+        )
+        assert read_newest(warehouse.client, CANDLES, [WHOLE]).equals(warehouse.read(CANDLES, WHOLE)), turn
+    columns = ", ".join(f"`{name}`" for name in CANDLES.names if name != "close")
+    warehouse.client.command(
+        f"INSERT INTO candles_storage ({columns}, close, version, is_deleted) "
+        f"SELECT {columns}, close + 1, version, is_deleted FROM candles_storage"
+    )
+    assert read_newest(warehouse.client, CANDLES, [WHOLE]).equals(warehouse.read(CANDLES, WHOLE)), "one version twice"
 
 
 def test_a_key_that_occurs_twice_is_refused(warehouse: Warehouse) -> None:
