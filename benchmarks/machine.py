@@ -7,7 +7,9 @@ import importlib.metadata
 import os
 import platform
 import subprocess
+import time
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import psutil
@@ -68,6 +70,19 @@ def _git(*arguments: str) -> str:
 
 
 def load() -> dict[str, float]:
-    """Load averages of 1 and 5 minutes, and the share of the processor that is busy during half a second [1]."""
+    """Load averages of 1 and 5 minutes, the share of the processor that is busy during half a second [1], and the CPU
+    time of a fixed piece of work [ms]: twice as much means that neighbors take half of what a CPU second is worth.
+    """
     one, five, _ = os.getloadavg()
-    return {"one_minute": round(one, 2), "five_minutes": round(five, 2), "busy": psutil.cpu_percent(0.5) / 100}
+    return {
+        "one_minute": round(one, 2),
+        "five_minutes": round(five, 2),
+        "busy": psutil.cpu_percent(0.5) / 100,
+        "fixed_work_ms": round(median(_fixed_work_ms() for _ in range(5)), 2),
+    }
+
+
+def _fixed_work_ms() -> float:
+    started = time.process_time()
+    sum(number * number for number in range(200_000))
+    return (time.process_time() - started) * 1e3

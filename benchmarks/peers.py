@@ -34,7 +34,7 @@ DECLARED = Path(__file__).with_suffix(".toml")
 CALLS = Path(__file__).with_name("peer_calls.py")
 
 INSTALL_S = 900
-BUDGET_S: dict[Size, float] = {"tiny": 1.0, "bench": 8.0, "full": 30.0}
+BUDGET_S: dict[Size, float] = {"tiny": 0.5, "bench": 3.0, "full": 20.0}
 """For kernel and for call of one library [s of CPU time]; slow ones get fewer rows."""
 
 PATIENCE_S = 600

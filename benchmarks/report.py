@@ -125,15 +125,18 @@ def _head(whole: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "Packages: " + ", ".join(f"{name} {version}" for name, version in whole["versions"].items()) + "."
     yield ""
-    yield "Load average (1 minute) before and after each part, and the share of the processor that was busy before:"
+    yield (
+        "Load average (1 minute) before and after each part, the share of the processor that was busy before, and the "
+        "CPU time of a fixed piece of work before and after: where it is larger, a CPU second was worth less."
+    )
     yield ""
-    yield "| part | seconds | before | after | busy before |"
-    yield "|---|---:|---:|---:|---:|"
+    yield "| part | seconds | load before | after | busy before | fixed work before | after |"
+    yield "|---|---:|---:|---:|---:|---:|---:|"
     for part in whole["parts"]:
         before, after = part["before"], part["after"]
         yield (
             f"| {part['name']} | {part['seconds']:.0f} | {before['one_minute']} | {after['one_minute']} "
-            f"| {before['busy']:.0%} |"
+            f"| {before['busy']:.0%} | {before['fixed_work_ms']} ms | {after['fixed_work_ms']} ms |"
         )
     yield ""
     yield (

@@ -40,7 +40,9 @@ def assert_complete(folder: Path, whole: Mapping[str, Any], names: Sequence[str]
     found = suite.parts_of(whole)
     for part in stored["parts"]:
         assert part["seconds"] > 0
-        assert {"one_minute", "five_minutes", "busy"} == set(part["before"]) == set(part["after"])
+        for load in (part["before"], part["after"]):
+            assert set(load) == {"one_minute", "five_minutes", "busy", "fixed_work_ms"}
+            assert load["fixed_work_ms"] > 0
         assert part["left_running"] == []
         assert f"\n{'###' if 'error' in part else '##'} {part['name']}\n" in text
     for name, measured in found.items():
