@@ -113,6 +113,7 @@ def test_checks_block_where_rows_would_be_wrong_and_only_tell_where_they_are_few
         "labels.no_overdue_open_rows": False,
         "labels.no_outdated_rows": False,
         "label_statistics.class_balance_is_stable": False,
+        "hot_labels.service_levels": False,
     }
     assert all(spec.description for spec in specs)
 

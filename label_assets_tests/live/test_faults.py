@@ -33,6 +33,7 @@ pytestmark = pytest.mark.slow
 INSTRUMENT = "EURUSD"
 TIMES = (at("2024-01-02"), at("2024-01-20"))
 CANDLES_PER_SECOND = 120.0
+LIVE = FAST | {"lease_s": 5.0}
 
 WORKER = """
 import logging, os, signal, sys
@@ -109,7 +110,7 @@ def assert_all_is_there_once(settings: Settings) -> None:
 
 
 def made_ready(live_settings: Callable[..., Settings], **overrides: object) -> Settings:
-    settings = live_settings(granularities=["H1"], **overrides)
+    settings = live_settings(granularities=["H1"], live=LIVE, **overrides)
     land(settings, INSTRUMENT, base_candles(settings, INSTRUMENT, *TIMES))
     return settings
 
@@ -156,7 +157,7 @@ def test_workers_are_killed_in_the_middle_of_a_batch(live_settings: Callable[...
     """Each at another moment, with half a batch in ClickHouse and nothing acknowledged; the successor finishes."""
     settings = made_ready(live_settings)
     base = base_candles(settings, INSTRUMENT, *TIMES)
-    fast = {f"LABEL_ASSETS_LIVE__{name.upper()}": str(value) for name, value in FAST.items()}
+    fast = {f"LABEL_ASSETS_LIVE__{name.upper()}": str(value) for name, value in LIVE.items()}
     environment = {**os.environ, **as_environment(settings), **fast}
     first = 0
     for moment, batches in (("before raw_candles", 2), ("after raw_candles", 1)):
