@@ -16,22 +16,22 @@ POLL_S = 0.25
 LOOK_FOR_NEW_S = 1.0
 
 KINDS = (
-    ("clickhouse_owner", "ClickHouse"),
-    ("postgres", "PostgreSQL"),
-    ("redis-server", "Redis"),
     ("dagster_webserver", "Dagster UI"),
-    ("dagster-webserver", "Dagster UI"),
     ("dagster._daemon", "Dagster daemon"),
-    ("dagster-daemon", "Dagster daemon"),
-    ("api grpc", "Dagster code server"),
-    ("label_assets.cli live", "live worker"),
-    ("cli import main; main() live", "live worker"),
-    ("cli import main; main() dev", "label-assets dev"),
-    ("benchmarks", "the benchmark itself"),
-    ("spawn_main", "Dagster run"),
+    ("dagster api grpc", "Dagster code server"),
+    ("dagster code-server", "Dagster code server"),
     ("dagster dev", "dagster dev"),
+    ("spawn_main", "Dagster run"),
+    ("main() dev", "label-assets dev"),
+    ("label_assets.cli live", "live worker"),
+    ("label_assets.cli serve", "API"),
+    ("clickhouse_owner", "ClickHouse"),
+    ("redis-server", "Redis"),
+    ("benchmarks", "the benchmark itself"),
+    ("postgres", "PostgreSQL"),
 )
-"""What a command line contains, and what such a process is called; the first that fits."""
+"""What a command line contains, and what such a process is called; the first that fits. PostgreSQL is last, for the
+command lines of Dagster's processes name its address."""
 
 
 def kind_of(command: str) -> str:

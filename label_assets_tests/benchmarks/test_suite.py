@@ -16,6 +16,7 @@ import pytest
 from benchmarks import growth, report, suite
 from benchmarks.figures import Figure, Measured, figure, inverted, measured_from_json, quantile, quantiles
 from benchmarks.part import PARTS
+from benchmarks.processes import kind_of
 from benchmarks.stopwatch import Stopwatch
 from benchmarks.targets import MEMORY_TARGET, TARGETS, Target
 
@@ -132,6 +133,23 @@ def test_memory_is_judged_by_the_largest_process_of_any_part() -> None:
     row = report.verdicts({"a": small, "b": large})[-1]
     assert row.outcome == report.MISS
     assert "ClickHouse, part b" in row.found
+
+
+@pytest.mark.parametrize(
+    ("command", "kind"),
+    [
+        ("python -m dagster._daemon run --instance-ref {postgres_url: postgresql+psycopg2://}", "Dagster daemon"),
+        ("python -m dagster_webserver --port 1 --instance-ref {postgres_url: postgresql://}", "Dagster UI"),
+        ("python -m dagster api grpc --socket x --instance-ref {postgres_url: postgresql://}", "Dagster code server"),
+        ("python -B -c from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=5)", "Dagster run"),
+        ("python -m label_assets.warehouse.embedded.clickhouse_owner --home x", "ClickHouse"),
+        ("pginstall18/bin/postgres -D x", "PostgreSQL"),
+        ("python -m benchmarks.part live tiny x y", "the benchmark itself"),
+        ("something else", "other"),
+    ],
+)
+def test_kinds_of_processes(command: str, kind: str) -> None:
+    assert kind_of(command) == kind
 
 
 def test_figures_from_values() -> None:
