@@ -91,7 +91,7 @@ def connect(url: str, database: str) -> "Client":
             username=unquote(parts.username or "default"),
             password=unquote(parts.password or ""),
             secure=parts.scheme == "https",
-            settings=CLIENT_SETTINGS | {"output_format_arrow_compression_method": "none" if is_local else "lz4_frame"},
+            settings=CLIENT_SETTINGS | ({"output_format_arrow_compression_method": "none"} if is_local else {}),
             autogenerate_session_id=False,  # sessions would forbid two statements at once
             compress=not is_local,
             client_name="label_assets",
@@ -233,6 +233,8 @@ class Warehouse:
 
     def _keep(self, table: Table, scope: Scope, written: "_Written") -> None:
         """Keep the rows written last, as many as there is room for."""
+        if not self._kept_bytes:
+            return
         with self._lock:
             self._written.pop((table.name, scope), None)
             self._written[(table.name, scope)] = written
