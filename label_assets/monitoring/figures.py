@@ -73,10 +73,10 @@ def figures(window: Window) -> list[Figure]:
         told = dict(labels)
         requests += count
         failed += count if told["status"].startswith("5") or told["status"] == TIMED_OUT else 0.0
-    reads = {dict(labels)["outcome"]: 0.0 for labels, _ in _grown(window, CACHE_READS)}
+    asked, hits = 0.0, 0.0
     for labels, count in _grown(window, CACHE_READS):
-        reads[dict(labels)["outcome"]] += count
-    asked = sum(reads.values())
+        asked += count
+        hits += count if dict(labels)["outcome"] == "hit" else 0.0
     rows, seconds = _sum(window, LIVE_ROWS), _sum(window, LIVE_SECONDS)
     watched = _buckets(window, REQUEST_SECONDS, lambda labels: labels["route"] not in UNWATCHED_ROUTES)
     candles = _buckets(window, LIVE_LATENCY, lambda _: True)
@@ -84,7 +84,7 @@ def figures(window: Window) -> list[Figure]:
         Figure("api_latency_ms", _quantile_ms(watched), _total(watched)),
         Figure("live_latency_ms", _quantile_ms(candles), _total(candles)),
         Figure("labels_per_minute", rows * LABELS_PER_ROW / seconds * _MINUTE_S if seconds else None, rows),
-        Figure("hit_rate", reads.get("hit", 0.0) / asked if asked else None, asked),
+        Figure("hit_rate", hits / asked if asked else None, asked),
         Figure("error_rate", failed / requests if requests else None, requests),
         *_states(window),
     ]

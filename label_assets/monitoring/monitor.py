@@ -39,13 +39,13 @@ def targets(settings: Settings) -> tuple[str, ...]:
 class Monitor:
     """Evaluates the service levels of one deployment, one window after the other."""
 
-    def __init__(self, settings: Settings, read: Callable[[str], Page] = read_page) -> None:
+    def __init__(self, settings: Settings, clock: Callable[[], float] = time.time) -> None:
         """Keep what is watched; nothing is asked before `look`."""
         self.violations: list[Violation] = []
         self.figures: list[Figure] = []
         self._settings = settings
         self._targets = targets(settings)
-        self._read = read
+        self._clock = clock
         self._before: dict[str, Page] = {}
         self._started_s = 0.0
         self._cache: HotCache | None = None
@@ -57,8 +57,8 @@ class Monitor:
         Returns:
             What is missed; None at the first look, which has nothing to be compared with.
         """
-        now = time.time()
-        pages = dict(zip(self._targets, self._readers.map(self._read, self._targets), strict=True))
+        now = self._clock()
+        pages = dict(zip(self._targets, self._readers.map(read_page, self._targets), strict=True))
         before, self._before = self._before, pages
         started_s, self._started_s = self._started_s, now
         if not before:
