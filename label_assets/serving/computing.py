@@ -8,10 +8,12 @@ Belongs here: blocks, what is kept, a candle that the caller sends. Does not bel
 
 from __future__ import annotations
 
+import gc
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -105,7 +107,7 @@ class Computer:
 
     def row_of_sent(self, section: Section, sent: SentCandle, families: Sequence[str]) -> pa.Table:
         """The row of a candle that the caller sends; path and levels are those of the stored candles."""
-        from label_assets.compute.inputs import MarketSlice  # noqa: PLC0415 - as in `_computed`
+        from label_assets.compute.inputs import MarketSlice  # noqa: PLC0415 - as in `_kernels`
 
         instrument_id, name, horizon = section
         market = self._block(instrument_id, name, sent.ts, anew=False).market
@@ -114,9 +116,7 @@ class Computer:
         return self._joined([(table, self._computed(table, changed, horizon)) for table in _tables(families)])
 
     def _computed(self, table: Table, market: MarketSlice, horizon: int) -> pa.Table:
-        from label_assets.compute.families import compute_rows  # noqa: PLC0415 - numba: a second that only this pays
-
-        return compute_rows(table, market, horizon, self._settings.labels).rows
+        return _kernels()(table, market, horizon, self._settings.labels).rows
 
     def _joined(self, parts: Sequence[tuple[Table, pa.Table]]) -> pa.Table:
         """Parts of one row side by side, in the order of `labels`."""
@@ -149,14 +149,14 @@ class Computer:
         return block
 
     def _read(self, instrument_id: str, name: str, start_ts: int, end_ts: int) -> MarketSlice:
-        from label_assets.compute.inputs import MarketReader  # noqa: PLC0415 - as in `_computed`
+        from label_assets.compute.inputs import MarketReader  # noqa: PLC0415 - as in `_kernels`
 
         every_horizon = self._settings.model_copy(update={"horizons": (LONGEST_HORIZON,)})
         reader = MarketReader(self._store.warehouse, every_horizon)
         return self._store.attempt(lambda: reader.slice(instrument_id, name, start_ts, min(end_ts, 2**32 - 1)))
 
     def _with_sent(self, candles: Candles, name: str, sent: SentCandle) -> Candles:
-        from label_assets.kernels.arrays import Candles  # noqa: PLC0415 - as in `_computed`
+        from label_assets.kernels.arrays import Candles  # noqa: PLC0415 - as in `_kernels`
         from label_assets.market.calendar import SessionCalendar  # noqa: PLC0415
 
         calendar = SessionCalendar(self._settings.session_open)
@@ -180,6 +180,15 @@ class Computer:
             np.concatenate([column[:at], np.array([value], column.dtype), column[after:]])
             for column, value in zip(candles, values, strict=True)
         )
+
+
+@cache
+def _kernels() -> Callable[..., Any]:
+    """`compute_rows`, and numba with it: a second that only the first computation pays."""
+    from label_assets.compute.families import compute_rows  # noqa: PLC0415
+
+    gc.freeze()  # what numba made stays, and need not be looked through while requests wait
+    return compute_rows
 
 
 def _tables(families: Sequence[str]) -> list[Table]:
