@@ -182,13 +182,17 @@ def end_of_backfill(ui: Graphql, backfill_id: str, patience_s: float = 800.0) ->
 
 
 def run_messages(ui: Graphql, run_id: str) -> list[str]:
-    """What the log of a run says, the first line first."""
+    """What the log of a run says, the first line first; of a failure also its cause."""
     events = ui(
         """query Q($run: ID!) { logsForRun(runId: $run) { ... on EventConnection { events {
-             ... on MessageEvent { message } } } } }""",
+             ... on MessageEvent { message } ... on ErrorEvent { error { message causes { message } } } } } } }""",
         run=run_id,
     )["logsForRun"]["events"]
-    return [event["message"] for event in events]
+    texts = []
+    for event in events:
+        error = event.get("error") or {"message": "", "causes": []}
+        texts.append("\n".join([event["message"], error["message"], *(cause["message"] for cause in error["causes"])]))
+    return texts
 
 
 def start_sensor(ui: Graphql, name: str) -> None:
