@@ -315,8 +315,9 @@ class Store:
         self.mending.fill(name)
         hot = HotInstrument.of(tail)
         with self._condition:
-            if self._cold.pop(name, None) is not cold:
-                return  # meanwhile it was given up
+            if self._cold.get(name) is not cold:
+                return  # meanwhile it was given up; what may be there now is a newer claim, which is still to be done
+            del self._cold[name]
         self._foreign.know(name, tail.view)
         if tail.last_ts >= 0:  # whoever served it before may have died before the statistics
             self._days.add(Scope(name, max(0, tail.last_ts - _STATISTICS_S), tail.last_ts + 1))
