@@ -2,12 +2,16 @@
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 
 from label_assets.kernels.arrays import Candles
+from label_assets.live import storing
 from label_assets.live.candle_stream import entry_fields, open_queue, stream_key
+from label_assets.live.storing import Cold, Store
+from label_assets.live.tail import Tail
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
 from label_assets_tests.assets.runs import assert_same, contents
@@ -145,3 +149,29 @@ def test_workers_share_instruments_and_foreign_writes_are_seen(live_settings: Ca
     for name in names:
         land(settings, name, base[name])
     assert {asset: count for asset, count in run_whole(settings, *names).items() if count} == {}
+
+
+def test_an_instrument_that_is_claimed_again_while_it_is_read_is_served(
+    live_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As happens on a busy machine, when a lease ends before the store is done."""
+    settings = live_settings(granularities=["H1"])
+    asked: list[Store] = []
+    warm, read = Store.warm, storing.warm_tail
+
+    def noted(store: Store, cold: Cold) -> None:
+        asked.append(store)
+        warm(store, cold)
+
+    def interrupted(*arguments: Any) -> Tail:
+        if len(asked) == 1:
+            asked[0].forget("EURUSD")
+            asked[0].warm(Cold("EURUSD", is_unfinished=True))
+        return read(*arguments)
+
+    monkeypatch.setattr(Store, "warm", noted)
+    monkeypatch.setattr(storing, "warm_tail", interrupted)
+    send(settings, "EURUSD", base_candles(settings, "EURUSD", at("2024-02-05"), at("2024-02-06")))
+    with working(settings):
+        wait_until(lambda: is_done(settings, ["EURUSD"]))
+    assert len(asked) >= 2
