@@ -95,8 +95,8 @@ def find_source_violations(
             stretches[month] = (borders[number], borders[number + 1])
     scope = Scope(months.instrument_id, months.start_ts, months.end_ts, base)
     raw, rejected = (
-        warehouse.read(RAW_CANDLES, scope),
-        warehouse.read(REJECTED_CANDLES, replace(scope, granularity=None)),
+        warehouse.read_view(RAW_CANDLES, scope),
+        warehouse.read_view(REJECTED_CANDLES, replace(scope, granularity=None)),
     )
     unaccounted = count_unaccounted(batch, raw, rejected, list(stretches.values()))
     counts: dict[str, Mapping[str, int]] = dict(zip(stretches, unaccounted.by_stretch, strict=True))
@@ -109,7 +109,7 @@ def find_candle_violations(
     warehouse: Warehouse, calendar: SessionCalendar, settings: Settings, months: MonthRun
 ) -> dict[str, Findings]:
     """Violations of each candle check in a run of months, by granularity."""
-    rows = warehouse.read(CANDLES, Scope(months.instrument_id, months.start_ts, months.end_ts))
+    rows = warehouse.read_view(CANDLES, Scope(months.instrument_id, months.start_ts, months.end_ts))
     names = rows["granularity"].to_numpy()
     borders = month_borders(months)
     counts: dict[str, dict[str, dict[str, int]]] = {
