@@ -29,13 +29,25 @@ class AsyncHotCache:
 
     def __init__(self, settings: Settings, url: str) -> None:
         """Keep where Redis is."""
-        options = connection_options(settings)
+        self._settings = settings
         self.commands = Commands(settings)
-        self._redis: Any = Redis.from_url(url, retry=Retry(options.pop("backoff"), 1), **options)
+        self._url = url
+        self._redis: Any = self._client()
         self._waiting: list[tuple[tuple[Any, ...], asyncio.Future[Any]]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._down_until = 0.0
         self._outage = ""
+
+    def _client(self) -> Any:
+        options = connection_options(self._settings)
+        return Redis.from_url(self._url, retry=Retry(options.pop("backoff"), 1), **options)
+
+    async def move_to(self, url: str) -> None:
+        """As `HotCache.move_to`."""
+        if url != self._url:
+            before, self._url = self._redis, url
+            self._redis = self._client()
+            await before.aclose()
 
     async def close(self) -> None:
         """Close the connections."""

@@ -102,14 +102,24 @@ class HotCache:
 
     def __init__(self, settings: Settings, url: str) -> None:
         """Keep where Redis is."""
+        self.settings = settings
+        self.commands = Commands(settings)
+        self._url = url
+        self.redis: Any = self._client()
+
+    def _client(self) -> Any:
         from redis import Redis  # noqa: PLC0415 - a tenth of a second that `--help` need not pay
         from redis.retry import Retry  # noqa: PLC0415
 
-        options = connection_options(settings)
-        retry = Retry(options.pop("backoff"), 1)
-        self.settings = settings
-        self.commands = Commands(settings)
-        self.redis: Any = Redis.from_url(url, retry=retry, **options)
+        options = connection_options(self.settings)
+        return Redis.from_url(self._url, retry=Retry(options.pop("backoff"), 1), **options)
+
+    def move_to(self, url: str) -> None:
+        """Use another address: an embedded server whose port was taken while it was down has another one."""
+        if url != self._url:
+            before, self._url = self.redis, url
+            self.redis = self._client()
+            before.close()
 
     def close(self) -> None:
         """Close the connections."""

@@ -52,8 +52,8 @@ class CacheMending:
         try:
             run_id = str(self._cache.run("INFO", "server")["run_id"])
         except CacheUnavailableError:
-            with contextlib.suppress(EmbeddedServerError):
-                cache_url(self._cache.settings)  # one of our own is started again
+            with contextlib.suppress(EmbeddedServerError):  # one of our own is started again, perhaps elsewhere
+                self._cache.move_to(cache_url(self._cache.settings) or "")
             return  # when it is back it has another one
         if self._run_id and run_id != self._run_id:
             LOG.warning("Redis was started anew: the hot cache is filled again")

@@ -11,10 +11,10 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from types import FrameType
 
-from label_assets.cache.hot import HotCache, open_cache
+from label_assets.cache.hot import open_cache
 from label_assets.errors import CacheUnavailableError, EmbeddedServerError
 from label_assets.monitoring.alert import Alert, tell
 from label_assets.monitoring.evaluation import LEVELS, Violation, is_judged, judge, threshold_of
@@ -48,7 +48,6 @@ class Monitor:
         self._clock = clock
         self._before: dict[str, Page] = {}
         self._started_s = 0.0
-        self._cache: HotCache | None = None
         self._readers = ThreadPoolExecutor(max(1, min(16, len(self._targets))))
 
     def look(self) -> list[Violation] | None:
@@ -78,8 +77,6 @@ class Monitor:
     def close(self) -> None:
         """End the threads."""
         self._readers.shutdown()
-        if self._cache is not None:
-            self._cache.close()
 
     def _leave(self, now: float) -> None:
         sla = self._settings.sla
@@ -89,12 +86,12 @@ class Monitor:
             if figure.value is not None and is_judged(figure, sla)
         }
         told = [violation._asdict() | {"text": violation.text} for violation in self.violations]
-        # Where there is no Redis nobody reads it, and one that is away gets the next.
+        # Where there is no Redis nobody reads it, and one that is away gets the next, wherever it is then.
         with suppress(CacheUnavailableError, EmbeddedServerError):
-            if self._cache is None:
-                self._cache = open_cache(self._settings, start=False)
-            if self._cache is not None:
-                write_evaluation(self._cache, Evaluation(now, sla.interval_s, judged, told))
+            cache = open_cache(self._settings, start=False)
+            if cache is not None:
+                with closing(cache):
+                    write_evaluation(cache, Evaluation(now, sla.interval_s, judged, told))
 
 
 def alerts(before: Sequence[Violation], now: Sequence[Violation]) -> list[Alert]:

@@ -129,7 +129,15 @@ class Services:
                 if not was_down:
                     LOG.warning("the hot cache cannot be brought up to date: %s", error)
                 was_down = True
+                await self._find_cache()
             await asyncio.sleep(self.settings.cache.sync_s)
+
+    async def _find_cache(self) -> None:
+        """Ask where Redis is: one of our own is started again, perhaps elsewhere."""
+        url = await asyncio.to_thread(self._redis_url)
+        if url is not None and self.cache is not None and self._async_cache is not None:
+            self.cache.move_to(url)
+            await self._async_cache.move_to(url)
 
     def _look(self, cache: HotCache) -> Warmed | None:
         self.metrics.cache_stats = cache.stats()

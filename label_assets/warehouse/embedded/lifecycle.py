@@ -29,6 +29,7 @@ from label_assets.errors import EmbeddedServerError
 from label_assets.warehouse.embedded.processes import log_tail, process_identity
 
 LOOPBACK = "127.0.0.1"
+_PORTS = range(20_000, 32_768)
 _POLL_S = 0.02
 _SECRET_PATIENCE_S = 60.0
 
@@ -230,8 +231,11 @@ def wait_for(condition: Callable[[], bool], timeout_s: float) -> bool:
 
 
 def free_port(preferred: int | None) -> int:
-    """Return the preferred loopback port if nobody listens on it, else a free one."""
-    for port in (preferred or 0, 0):
+    """Return the preferred loopback port if nobody listens on it, else a free one.
+
+    It lies outside of what systems give to outgoing connections, which would take it while its server is restarted.
+    """
+    for port in (*([preferred] if preferred else []), *secrets.SystemRandom().sample(_PORTS, 20), 0):
         with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with contextlib.suppress(OSError):
