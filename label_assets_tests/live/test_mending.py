@@ -1,11 +1,10 @@
 """An embedded Redis that comes back at another address is found again."""
 
-import os
-import signal
 import socket
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+import psutil
 import pytest
 
 from label_assets.cache.hot import cache_url, open_cache
@@ -14,7 +13,6 @@ from label_assets.live.mending import CacheMending
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.embedded import redis
-from label_assets_tests.live.engine import wait_until
 
 
 def test_a_port_that_was_taken_meanwhile(live_settings: Callable[..., Settings]) -> None:
@@ -28,8 +26,9 @@ def test_a_port_that_was_taken_meanwhile(live_settings: Callable[..., Settings])
     assert isinstance(port, int)
     status = redis.status(settings.home)
     assert status.pid is not None
-    os.kill(status.pid, signal.SIGKILL)
-    wait_until(lambda: not redis.status(settings.home).running)
+    process = psutil.Process(status.pid)
+    process.kill()
+    process.wait(30)
     with socket.create_server(("127.0.0.1", port)):
         with pytest.raises(CacheUnavailableError):
             cache.stats()
