@@ -21,14 +21,14 @@ from label_assets.serving.guard import Guard
 from label_assets.serving.keys import check_exposure
 from label_assets.serving.metrics import ServingMetrics
 from label_assets.serving.protocol import SEND_TIMEOUT_S
-from label_assets.serving.routes import labels, market, service
+from label_assets.serving.routes import explorer, labels, market, service, summaries
 from label_assets.serving.services import Services
 from label_assets.settings import Settings, load_settings
 
 SWITCH_S = 0.0005
 """A thread that makes a long page would otherwise hold the interpreter for 5 ms while a short request waits."""
 
-ROUTERS = (labels.router, market.router, service.router)
+ROUTERS = (labels.router, market.router, summaries.router, service.router, explorer.router)
 """`/v1/labels/compute` comes before what takes any granularity: routes are tried in order."""
 
 

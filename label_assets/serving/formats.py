@@ -173,6 +173,10 @@ def _shown(column: Column, values: pa.ChunkedArray) -> list[Any]:
 def _csv(table: pa.Table) -> bytes:
     from pyarrow import csv  # noqa: PLC0415 - only who asks for it
 
+    for place, column in enumerate(table.schema):
+        if pa.types.is_list(column.type):  # CSV has no lists: written as JSON writes them
+            texts = [orjson.dumps(values).decode() for values in table.column(place).to_pylist()]
+            table = table.set_column(place, column.name, pa.array(texts, pa.string()))
     sink = pa.BufferOutputStream()
     csv.write_csv(table, sink)
     return bytes(sink.getvalue())

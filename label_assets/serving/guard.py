@@ -21,8 +21,11 @@ from label_assets.serving.problems import answer, quoted, unexpected
 from label_assets.serving.store import ClientGoneError, client_gone
 from label_assets.settings import ServeSettings
 
-OPEN_PATHS = frozenset({"/v1/health", "/v1/ready", "/metrics"})
-"""Answered without a key: probes and scrapers have none, and none of these shows a label."""
+OPEN_PATHS = frozenset({"/", "/v1/health", "/v1/ready", "/metrics"})
+"""Answered without a key: probes, scrapers and browsers that open a page have none, and none of these shows a label."""
+
+EXPLORER_FILES = "/explorer/"
+"""What the addresses of the page's own files begin with; they are as open as the page. No data is below it."""
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]", "::1")
 CLIENT_GONE = 499
@@ -97,7 +100,8 @@ class Guard:
                 action="use one of these names, or add this one to the setting",
             )
         client = scope["client"][0] if scope.get("client") else "unknown"
-        if self._settings.api_keys and scope["path"] not in OPEN_PATHS:
+        is_open = scope["path"] in OPEN_PATHS or scope["path"].startswith(EXPLORER_FILES)
+        if self._settings.api_keys and not is_open:
             client = self._owner(headers)
         if self._limit is not None and not self._limiter.hit(self._limit, client):
             window = self._limiter.get_window_stats(self._limit, client)

@@ -12,12 +12,13 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from label_assets.catalog.columns import Column, Table
 from label_assets.catalog.families import FAMILIES
+from label_assets.catalog.granularities import granularity
 from label_assets.catalog.index import TABLES
 from label_assets.compute.versions import code_versions
 from label_assets.errors import CacheUnavailableError, LabelAssetsError
 from label_assets.serving.parameters import check_instrument
 from label_assets.serving.services import Service
-from label_assets.settings import Settings
+from label_assets.settings import LabelSettings, Settings, parse_width
 
 router = APIRouter(tags=["service"])
 
@@ -64,6 +65,12 @@ def _tables_and_families() -> dict[str, Any]:
     }
 
 
+def _barriers(settings: LabelSettings) -> dict[str, float]:
+    """Distances of barriers from the entry: of the plain ones, and of the level-adjusted ones without a level ahead."""
+    atr_multiple, price_share = parse_width(settings.barrier_width)
+    return {"atr_multiple": atr_multiple, "price_share": price_share, "level_atr_multiple": settings.level_barrier_atr}
+
+
 def catalog_document(settings: Settings) -> dict[str, Any]:
     """What exists here: instruments, granularities, horizons, tables and columns with all that is known of them."""
     return {
@@ -72,7 +79,10 @@ def catalog_document(settings: Settings) -> dict[str, Any]:
         ],
         "granularities": settings.granularities,
         "candle_granularities": settings.ladder,
+        "candle_seconds": {name: granularity(name).seconds for name in settings.ladder},
+        "path_granularities": {name: granularity(name).path for name in settings.granularities},
         "horizons": settings.horizons,
+        "barriers": _barriers(settings.labels),
         "session_open": settings.session_open,
         "first_month": settings.first_month,
         "label_version": code_versions(settings)["labels"],
