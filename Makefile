@@ -28,7 +28,7 @@ $(VENV)/.local: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/.dev: $(VENV)/.local
-	$(INSTALL) --editable '.[local,serve,image,dev]'
+	$(INSTALL) --editable '.[local,serve,image,examples,dev]'
 	@touch $@
 
 demo: $(VENV)/.local

@@ -19,14 +19,14 @@ PATHS = {"H1": "M15", "H4": "H1", "D": "H4", "W": "D"}
 
 
 @cache
-def label_rows(instrument: str, granularity: str, horizon: int = 6) -> pa.Table:
-    """Rows that open from START to END, in the wire schema; the last ones are open."""
+def label_rows(instrument: str, granularity: str, horizon: int = 6, start: int = START, end: int = END) -> pa.Table:
+    """Rows that open from start to end, in the wire schema; the last ones are open."""
     settings = load_settings(instruments=[instrument])
-    base = base_candles(settings, instrument, FIRST, END)
+    base = base_candles(settings, instrument, FIRST, end)
     rungs = {"M15": base, **ladder(base, "M15", CALENDAR)}
-    market = MarketSlice(instrument, granularity, START, END, rungs[granularity], rungs[PATHS[granularity]])
+    market = MarketSlice(instrument, granularity, start, end, rungs[granularity], rungs[PATHS[granularity]])
     tables = {table.name: compute_rows(table, market, horizon, settings.labels).rows for table in COMPUTED_TABLES}
-    return joined_rows(instrument, tables["path_windows"], tables, "1-test", START).combine_chunks()
+    return joined_rows(instrument, tables["path_windows"], tables, "1-test", start).combine_chunks()
 
 
 def store(warehouse: Warehouse, rows: pa.Table, start_ts: int = START, end_ts: int = END) -> None:
