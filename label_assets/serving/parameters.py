@@ -23,6 +23,7 @@ from label_assets.settings import Settings
 LATEST_TS = 2**32 - 1
 CLOCK_TOLERANCE_S = 2
 LONGEST_HORIZON = 100
+_MOST_LISTED = 120
 
 Format = Literal["json", "csv", "arrow"]
 
@@ -189,10 +190,16 @@ def chosen_columns(table: Table, names: str | None) -> tuple[Column, ...]:
             kind="invalid-request",
             asked=f"columns of {table.name}",
             found=", ".join(quoted(name) for name in unknown[:5]),
-            allowed=", ".join(known),
+            allowed=_listed(list(known)),
             action="use these names, with commas between them",
         )
     return tuple(known[name] for name in dict.fromkeys(["ts", *asked]))
+
+
+def _listed(names: list[str]) -> str:
+    """Names with commas between them; of very many the first, which are the key and the counts."""
+    rest = len(names) - _MOST_LISTED
+    return ", ".join(names[:_MOST_LISTED]) + (f" and {rest} more, see /v1/catalog" if rest > 0 else "")
 
 
 def chosen_range(settings: Settings, query: RangeQuery) -> tuple[int, int]:

@@ -12,7 +12,7 @@ from label_assets.serving.app import build_app
 from label_assets.settings import Settings, load_settings
 from label_assets.warehouse.client import connect
 from label_assets.warehouse.embedded import redis
-from label_assets_tests.serving.market import store_market
+from label_assets_tests.serving.market import store_market, store_statistics
 
 SERVE = {"port": 0, "requests_per_minute": 0}
 
@@ -50,6 +50,13 @@ def api(stored: Settings) -> Iterator[TestClient]:
     with TestClient(build_app(stored), base_url="http://127.0.0.1") as client:
         assert client.post("/v1/cache/warm").status_code == 200
         yield client
+
+
+@pytest.fixture(scope="session")
+def summarized(api: TestClient, stored: Settings) -> TestClient:
+    """The same with statistics of its labels, which only some tests need."""
+    store_statistics(stored)
+    return api
 
 
 @pytest.fixture

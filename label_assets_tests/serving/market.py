@@ -5,13 +5,16 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from label_assets.catalog.columns import Table
 from label_assets.catalog.families import LABELS
+from label_assets.catalog.statistics import LABEL_STATISTICS, LABEL_STATISTICS_MONTHLY
 from label_assets.catalog.tables import CANDLES
 from label_assets.compute.families import COMPUTED_TABLES, compute_rows
 from label_assets.compute.inputs import MarketSlice
 from label_assets.compute.labels import joined_rows
 from label_assets.compute.levels import owned_levels_of
 from label_assets.compute.rows import rows_from_arrays
+from label_assets.compute.statistics import day_starts, month_starts, statistics_rows
 from label_assets.compute.versions import code_versions
 from label_assets.kernels.arrays import Candles
 from label_assets.market.resampling import ladder
@@ -69,3 +72,21 @@ def stored_labels(settings: Settings, name: str, granularity: str, horizon: int)
     rows = warehouse.read(LABELS, Scope(name, 0, 2**32 - 1, granularity))
     warehouse.close()
     return rows.filter(pa.compute.equal(rows["horizon"], horizon))
+
+
+def store_statistics(settings: Settings) -> None:
+    """Fill the tables of statistics from the stored labels."""
+    warehouse = Warehouse(settings)
+    for instrument in settings.instruments:
+        for granularity in settings.granularities:
+            labels = warehouse.read(LABELS, Scope(instrument.name, 0, 2**32 - 1, granularity))
+            for table in (LABEL_STATISTICS, LABEL_STATISTICS_MONTHLY):
+                scope = Scope(instrument.name, FIRST, END, granularity)
+                warehouse.upsert(table, scope, statistics_of(table, labels))
+    warehouse.close()
+
+
+def statistics_of(table: Table, labels: pa.Table) -> pa.Table:
+    """Rows of a table of statistics that follow from labels."""
+    starts = month_starts if table is LABEL_STATISTICS_MONTHLY else day_starts
+    return statistics_rows(table, labels, starts(labels["ts"].to_numpy().astype(np.int64)))

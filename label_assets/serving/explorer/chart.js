@@ -312,9 +312,10 @@ function entryTraces(candles, entry, palette) {
   const left = entry.place + 0.5;
   const right = windowEnd(candles, entry);
   return [
-    ...barrierTraces(entry.barriers, [left, right], palette, (end) => Math.max(left, placeOf(candles, Date.parse(end)))),
+    ...barrierTraces(entry.barriers, [left, right], palette, (end) => Math.max(left, placeOf(candles, Date.parse(end))))
+      .map((trace) => ({ ...trace, showlegend: false })), // the panel of the path names them
     {
-      type: "scatter", mode: "lines", name: `path on ${entry.path.granularity}`, hoverinfo: "skip",
+      type: "scatter", mode: "lines", name: `path on ${entry.path.granularity}`, hoverinfo: "skip", showlegend: false,
       x: [left, ...entry.path.bars.map((bar) => placeOf(candles, bar.until))],
       y: [entry.row.entry_price, ...entry.path.bars.map((bar) => bar.close)],
       line: { color: palette.path, width: 1.6 },

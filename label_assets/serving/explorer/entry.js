@@ -107,8 +107,8 @@ async function drawPath({ row, path, barriers }, decimals) {
     },
   ].sort((one, other) => (one.type === "candlestick" ? -1 : 0) - (other.type === "candlestick" ? -1 : 0));
   await plotly.react(byId("path"), traces, layoutOf(palette, {
-    margin: { l: 6, r: 58, t: 4, b: 52 }, dragmode: false,
-    legend: { orientation: "h", x: 0, y: -0.16, yanchor: "top", font: { size: 11, color: palette.ink } },
+    margin: { l: 6, r: 58, t: 4, b: 58 }, dragmode: false,
+    legend: { orientation: "h", x: 0, y: -0.24, yanchor: "top", font: { size: 11, color: palette.ink } },
     xaxis: axisOf(palette, {
       range: [0.2, right], rangeslider: { visible: false }, title: { text: `path bar, ${path.granularity}`, font: { size: 11 }, standoff: 2 },
       fixedrange: true, zeroline: false, nticks: 9,
@@ -141,8 +141,8 @@ const MOST_LEVELS = 6;
 
 function levelTable({ levels, row }, decimals) {
   const shown = levels.slice(0, MOST_LEVELS).map((level) => {
-    const since = `since ${shownTime(Date.parse(level.valid_from))}, ${level.touches_before} touches before`;
-    const inAtr = row.atr ? ` (${shownNumber(level.distance / row.atr, 3)} ATR)` : "";
+    const since = `since ${shownTime(Date.parse(level.valid_from))}, touches before: ${level.touches_before}`;
+    const inAtr = row.atr ? `${shownNumber(level.distance / row.atr, 2)} ATR` : "";
     const born = level.level_id.endsWith("R") ? "resistance" : "support";
     const flipped = born === level.role ? "" : `, flipped from ${born}`;
     return element(
@@ -180,9 +180,14 @@ function labelRow(column, value) {
   else cell.append(shownValue(value, column));
   return element(
     "tr", {},
-    element("th", { scope: "row" }, element("code", {}, column.name), element("small", {}, number + column.sentence + entry)),
+    element("th", { scope: "row" }, element("code", {}, column.name), element("small", {}, number, ...prose(column.sentence), entry)),
     cell,
   );
+}
+
+/** A sentence of the catalog, in which names of columns stand between backticks. */
+export function prose(sentence) {
+  return sentence.split("`").map((part, at) => (at % 2 ? element("code", {}, part) : part));
 }
 
 function shownValue(value, column) {

@@ -103,8 +103,7 @@ function loadMarket() {
     byId("chart").hidden = false;
     byId("empty").hidden = true;
     byId("market-title").textContent = `${state.instrument} ${state.granularity}`;
-    await chart.draw(market, entry);
-    await showEntry(catalog, state, entry, decimals());
+    await Promise.all([showEntry(catalog, state, entry, decimals()), chart.draw(market, entry)]);
     byId("market").setAttribute("aria-busy", "false");
     tellLoaded(candles.more, levels, state.entry && chosen === null);
   });
@@ -176,8 +175,7 @@ function choose(place) {
     const chosen = candle === null ? null : await loadEntry(catalog, state, candle.ts, abort.signal);
     placed(chosen);
     if (candle === null) chart.cursor = null;
-    await chart.draw(market, entry, { keep: true });
-    await showEntry(catalog, state, entry, decimals());
+    await Promise.all([showEntry(catalog, state, entry, decimals()), chart.draw(market, entry, { keep: true })]);
     if (candle === null) say("No candle is chosen.");
     else if (chosen === null) say(`No labels of the candle of ${candle.ts} are stored.`);
     else say(`Chosen: ${byId("entry-summary").textContent} All its labels are in the panel "Chosen candle".`);

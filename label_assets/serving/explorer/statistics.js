@@ -2,6 +2,7 @@
 
 import { get } from "./api.js";
 import { classColors, classesOf } from "./catalog.js";
+import { prose } from "./entry.js";
 import { axisOf, byId, charts, colors, faded, layoutOf, shownCount, shownNumber } from "./page.js";
 
 const CONFIG = { displayModeBar: false, responsive: true };
@@ -23,7 +24,7 @@ export async function loadStatistics(catalog, { instrument, granularity, horizon
 export async function showStatistics({ column, classes, months }) {
   const counted = months.filter((month) =>
     classes.length ? classes.some(({ count }) => month[count]) : month[`${column.name}_count`]);
-  byId("definition").textContent = `${column.sentence}${column.unit && column.unit !== "1" ? ` Unit: ${column.unit}.` : ""}`;
+  byId("definition").replaceChildren(...prose(column.sentence), column.unit && column.unit !== "1" ? ` Unit: ${column.unit}.` : "");
   byId("statistics-empty").hidden = counted.length > 0;
   document.querySelector(".pair").hidden = counted.length === 0;
   if (!counted.length) {
