@@ -166,6 +166,8 @@ def test_a_shared_address_shows_the_same_barriers_path_and_colors(browser: Brows
     texts = {-1: "−1", 0: "0", 1: "+1", None: "unknown"}
     assert names == {f"{texts[value]} ({values.count(value)})" for value in set(values)}
     browser.keep("explorer-2-dark")
+    scheme(browser, "light")
+    browser.keep("explorer-3-entry", settle_s=2.0)
 
     browser.click("//*[@id='chart']//*[contains(@class, 'nsewdrag')]")  # its middle
     browser.see(CHOSEN)

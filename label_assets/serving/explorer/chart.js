@@ -1,7 +1,7 @@
 // The main chart: candles at places 0, 1, … (weekends take no room), volume, levels, the barriers of the chosen candle.
 
 import { classColors, classesOf } from "./catalog.js";
-import { axisOf, charts, colors, faded, layoutOf, shownDay, shownNumber, shownTime } from "./page.js";
+import { axisOf, charts, colors, faded, layoutOf, shownDay, shownNumber, shownTime, timeOfDay } from "./page.js";
 
 const LEAST_SHOWN = 12;
 const EVENTS = [
@@ -205,12 +205,10 @@ function ticks(candles, [left, right]) {
     tickmode: "array", tickvals,
     ticktext: tickvals.map((place) => {
       const { at } = candles[place];
-      return isIntraday ? `${shownDay(at)}<br>${isoTimeOfDay(at)}` : shownDay(at);
+      return isIntraday ? `${shownDay(at)}<br>${timeOfDay(at)}` : shownDay(at);
     }),
   };
 }
-
-const isoTimeOfDay = (ms) => new Date(ms).toISOString().slice(11, 16);
 
 function candleTraces(candles, labels, column, palette) {
   const all = candles.map((_, place) => place);
@@ -263,6 +261,7 @@ function levelTraces(candles, levels, [low, high], palette) {
 }
 
 function eventTraces(candles, events, [low, high], palette) {
+  const shrunk = Math.max(0.5, Math.min(1, 250 / candles.length));
   return EVENTS.map(([kind, name, symbol, color, size, visible]) => {
     const found = events.filter(
       (event) => event.event_type.startsWith(kind) && event.price >= low && event.price <= high,
@@ -274,7 +273,7 @@ function eventTraces(candles, events, [low, high], palette) {
       text: found.map((event) => `${words(event.event_type)} at ${shownNumber(event.price, 7)}`),
       hovertemplate: "%{text}<extra></extra>",
       marker: {
-        symbol, size, color: palette[color],
+        symbol, size: Math.max(3, size * shrunk), color: palette[color],
         line: symbol === "x-thin" ? { color: faded(palette.ink, 0.65), width: 1.4 } : { color: palette.panel, width: 1 },
       },
       showlegend: found.length > 0,
@@ -343,13 +342,20 @@ export function barrierTraces({ plain, adjusted }, [left, right], palette, place
       type: "scatter", mode: "markers", name: `${name}: ${barrier.outcome}`, hoverinfo: "skip", showlegend: false,
       x: [placeAt(barrier.end)], y: [barrier.exit],
       marker: {
-        symbol: barrier === plain ? "circle-open" : "circle", size: barrier === plain ? 13 : 9,
+        symbol: barrier === plain ? "circle-open" : "circle", size: barrier === plain ? 14 : 11,
         color: barrier === plain ? palette.ink : palette[barrier.color],
-        line: { color: barrier === plain ? palette.ink : palette.panel, width: barrier === plain ? 2 : 1 },
+        line: { color: barrier === plain ? palette.ink : palette.panel, width: 2 },
       },
     });
   }
   return made;
+}
+
+/** A candle in one short line. */
+export function abridged(candle, value, decimals) {
+  const [open, high, low, close] = ["open", "high", "low", "close"].map((name) => candle[name].toFixed(decimals));
+  const label = value === undefined ? "" : ` · ${value ?? "unknown"}`;
+  return `${shownTime(candle.at)} · O ${open} H ${high} L ${low} C ${close} · V ${shownNumber(candle.volume)}${label}`;
 }
 
 /** A candle in words. */

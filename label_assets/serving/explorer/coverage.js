@@ -1,9 +1,7 @@
 // What is materialized: instruments × months, from counts of the table labels.
 
 import { get } from "./api.js";
-import { byId, element, shownCount } from "./page.js";
-
-const NAMES = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+import { MONTHS, byId, element, shownCount } from "./page.js";
 
 export function loadCoverage({ granularity, horizon }, signal) {
   return get("/v1/coverage", { granularity, horizon }, signal);
@@ -25,7 +23,7 @@ export function showCoverage({ granularity, horizon, instruments, months }, { in
   const head = element(
     "thead", {},
     element("tr", {}, element("td"), ...[...years].map(([year, its]) => element("th", { scope: "colgroup", colspan: its.length }, year))),
-    element("tr", {}, element("th", { scope: "col" }, "Instrument"), ...span.map((month) => element("th", { scope: "col", abbr: month }, NAMES[Number(month.slice(5)) - 1]))),
+    element("tr", {}, element("th", { scope: "col" }, "Instrument"), ...span.map((month) => element("th", { scope: "col", abbr: month }, MONTHS[Number(month.slice(5)) - 1]))),
   );
   const body = element("tbody", {}, ...instruments.map((name) => element(
     "tr", {}, element("th", { scope: "row" }, name),

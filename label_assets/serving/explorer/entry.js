@@ -65,7 +65,7 @@ function outcome(label, barrier) {
 
 /** Shows a loaded candle in the panel. */
 export async function showEntry(catalog, choice, entry, decimals) {
-  byId("entry-hint").hidden = entry !== null;
+  byId("entry-hint").hidden = byId("reading").hidden = entry !== null;
   byId("entry-body").hidden = entry === null;
   if (entry === null) return;
   const { row, path, barriers } = entry;

@@ -2,7 +2,7 @@
 
 import { get, onKeyNeeded, rows } from "./api.js";
 import { classesOf, hasStatistics, labelsByFamily, readCatalog } from "./catalog.js";
-import { MarketChart, described, timed } from "./chart.js";
+import { MarketChart, abridged, described, timed } from "./chart.js";
 import { loadCoverage, showCoverage } from "./coverage.js";
 import { loadEntry, showEntry } from "./entry.js";
 import { byId, fillSelect, hideProblem, isoDay, isoTime, say, showProblem, shownCount, shownDay } from "./page.js";
@@ -10,7 +10,7 @@ import { fromAddress, intoAddress } from "./state.js";
 import { loadStatistics, showStatistics } from "./statistics.js";
 
 const SHOWN_CANDLES = 160;
-const MOST_CANDLES = 2000;
+const MOST_CANDLES = 1500;
 const MOST_LEVELS = 5000;
 const DAY_MS = 86_400_000;
 const TRADED_DAYS = 5 / 7;
@@ -21,12 +21,19 @@ let market = null;
 let entry = null;
 let statistics = null;
 let coverage = null;
-let abort = new AbortController();
+const running = new Map();
 
 const chart = new MarketChart(byId("chart"), { onChoose: choose, onPoint: point });
 const decimals = () => catalog.instruments.find(({ name }) => name === state.instrument).decimals;
 const address = (what) => `/v1/${what}/${state.instrument}/${state.granularity}`;
 const known = (value, all, fallback) => (all.map(String).includes(value) ? value : String(fallback));
+
+/** A signal for a new loading of some part; the one before is given up. */
+function anew(part) {
+  running.get(part)?.abort();
+  running.set(part, new AbortController());
+  return running.get(part).signal;
+}
 
 /** Runs a step; what goes wrong is told in words. */
 async function attempt(step) {
@@ -36,6 +43,7 @@ async function attempt(step) {
     if (error.name === "AbortError") return;
     byId("market").setAttribute("aria-busy", "false");
     say("");
+    if (market === null) byId("chart").hidden = true;
     showProblem(error, () => attempt(step));
   }
 }
@@ -73,12 +81,13 @@ function fill() {
 
 function loadMarket() {
   return attempt(async () => {
-    abort.abort();
-    abort = new AbortController();
-    const { signal } = abort;
+    const signal = anew("market");
+    anew("entry");
     byId("market").setAttribute("aria-busy", "true");
+    byId("readout").textContent = "";
     say("Loading …");
     hideProblem();
+    market = null; // what is drawn stays until there is something else, or an error
     await chooseRange(signal);
     byId("start").value = state.start ?? "";
     byId("end").value = state.end ?? "";
@@ -104,6 +113,7 @@ function loadMarket() {
     byId("empty").hidden = true;
     byId("market-title").textContent = `${state.instrument} ${state.granularity}`;
     await Promise.all([showEntry(catalog, state, entry, decimals()), chart.draw(market, entry)]);
+    if (signal.aborted) return;
     byId("market").setAttribute("aria-busy", "false");
     tellLoaded(candles.more, levels, state.entry && chosen === null);
   });
@@ -168,11 +178,12 @@ function placed(chosen) {
 /** A candle was chosen by mouse or Enter; null lets go. */
 function choose(place) {
   return attempt(async () => {
-    const candle = place === null ? null : market.candles[Math.round(place)];
-    if (candle === undefined) return;
+    const candle = place === null ? null : market?.candles[Math.round(place)];
+    if (!market || candle === undefined) return;
+    const signal = anew("entry");
     state.entry = candle === null ? null : candle.ts;
     intoAddress(state, true);
-    const chosen = candle === null ? null : await loadEntry(catalog, state, candle.ts, abort.signal);
+    const chosen = candle === null ? null : await loadEntry(catalog, state, candle.ts, signal);
     placed(chosen);
     if (candle === null) chart.cursor = null;
     await Promise.all([showEntry(catalog, state, entry, decimals()), chart.draw(market, entry, { keep: true })]);
@@ -185,19 +196,18 @@ function choose(place) {
 function point(place, isSaid) {
   const candle = market?.candles[Math.round(place)];
   if (!candle) return;
-  const value = market.colored ? market.labels.find((row) => row.ts === candle.ts)?.[market.colored.name] : null;
-  const text = described(candle, market.colored, value, decimals());
-  byId("readout").textContent = text;
-  if (isSaid) say(text);
+  const value = market.colored ? (market.labels.find((row) => row.ts === candle.ts)?.[market.colored.name] ?? null) : undefined;
+  byId("readout").textContent = abridged(candle, value, decimals());
+  if (isSaid) say(described(candle, market.colored, value, decimals()));
 }
 
 async function refreshStatistics() {
-  statistics = await loadStatistics(catalog, state);
+  statistics = await loadStatistics(catalog, state, anew("statistics"));
   await showStatistics(statistics);
 }
 
 async function refreshCoverage() {
-  coverage = await loadCoverage(state);
+  coverage = await loadCoverage(state, anew("coverage"));
   drawCoverage();
 }
 
@@ -248,6 +258,7 @@ function listen() {
   });
   for (const name of ["start", "end"]) {
     on(name, "change", ({ target }) => {
+      if (!target.validity.valid) return; // a year of which three digits are typed
       state[name] = target.value || null;
       change();
     });

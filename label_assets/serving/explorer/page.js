@@ -101,16 +101,18 @@ export function charts() {
   });
 }
 
-const MINUTE = new Intl.DateTimeFormat("en-GB", {
-  timeZone: "UTC", day: "2-digit", month: "short", year: "numeric", hour: "2-digit", minute: "2-digit",
-});
-const DAY = new Intl.DateTimeFormat("en-GB", { timeZone: "UTC", day: "2-digit", month: "short", year: "numeric" });
+export const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
 
-/** Milliseconds as a time, with the weekday that traders look for. */
-export const shownTime = (ms) => MINUTE.format(ms).replace(",", "");
-export const shownDay = (ms) => DAY.format(ms);
 export const isoDay = (ms) => new Date(ms).toISOString().slice(0, 10);
 export const isoTime = (ms) => `${new Date(ms).toISOString().slice(0, 19)}Z`;
+export const timeOfDay = (ms) => new Date(ms).toISOString().slice(11, 16);
+
+/** Milliseconds as people read them, UTC. */
+export function shownDay(ms) {
+  const [year, month, day] = isoDay(ms).split("-");
+  return `${Number(day)} ${MONTHS[month - 1]} ${year}`;
+}
+export const shownTime = (ms) => `${shownDay(ms)} ${timeOfDay(ms)}`;
 export const shownCount = (count) => count.toLocaleString("en-US");
 
 /** A number with so many significant digits, without trailing zeros. */

@@ -36,7 +36,7 @@ export async function showStatistics({ column, classes, months }) {
   await (classes.length ? drawClasses(column, classes, counted) : drawQuantity(column, counted));
 }
 
-const margin = { l: 46, r: 8, t: 20, b: 30 };
+const margin = { l: 46, r: 30, t: 20, b: 30 };
 const headed = (palette, text) => ({ text, font: { size: 12, color: palette.muted }, x: 0, xanchor: "left", y: 0.99, yanchor: "top", pad: { l: 4 } });
 
 /** At most nine months are named. */
