@@ -86,6 +86,7 @@ def report(context: dg.AssetExecutionContext, written: Written) -> None:
         written.monthly or [{}] * len(months.months),
         strict=True,
     )
+    last_key = months.keys[-1]
     for key, rows, pending, rows_written, rows_removed, monthly in counts:
         context.add_asset_metadata(
             {
@@ -100,7 +101,7 @@ def report(context: dg.AssetExecutionContext, written: Written) -> None:
                 f"run_{written.unit}_per_second": rate,
                 **written.extra,
                 **monthly,
-                **(written.picture if key == months.keys[-1] else {}),
+                **(written.picture if key == last_key else {}),
             },
             partition_key=key,
         )

@@ -4,14 +4,19 @@ Belongs here: instrument × month, the mapping that looks forward, runs of month
 window reaches (`compute.reach`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import islice
+from typing import TYPE_CHECKING, cast
 
 import dagster as dg
 
 from label_assets.compute.reach import forward_months
 from label_assets.settings import Settings
+
+if TYPE_CHECKING:
+    from dagster._core.instance import DynamicPartitionsStore
 
 INSTRUMENT_DIMENSION = "instrument"
 MONTH_DIMENSION = "month"
@@ -23,13 +28,36 @@ RANGE_END_TAG = "dagster/asset_partition_range_end"
 MAX_PARTITIONS_PER_RUN = 600
 """At least the months of one instrument's history (50 years), so that a full backfill is one run an instrument."""
 
+KEPT_RANGES = 16
+
 BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=MAX_PARTITIONS_PER_RUN)
 """One object for all assets: whole chains share one run."""
 
 
-def partitions(settings: Settings) -> dg.MultiPartitionsDefinition:
+class InstrumentMonths(dg.MultiPartitionsDefinition):
+    """Instrument × month. The keys of a range are made once: Dagster asks for all of a run's for each one of them."""
+
+    def __init__(self, partitions_defs: Mapping[str, dg.PartitionsDefinition[str]]) -> None:
+        """Keep the dimensions."""
+        super().__init__(partitions_defs)
+        self._in_range: dict[dg.PartitionKeyRange, Sequence[dg.MultiPartitionKey]] = {}
+
+    def get_partition_keys_in_range(
+        self,
+        partition_key_range: dg.PartitionKeyRange,
+        dynamic_partitions_store: "DynamicPartitionsStore | None" = None,
+    ) -> Sequence[dg.MultiPartitionKey]:
+        """Keys of every instrument between, in every month between, both ends included."""
+        if partition_key_range not in self._in_range:
+            keys = super().get_partition_keys_in_range(partition_key_range, dynamic_partitions_store)
+            found = cast("Sequence[dg.MultiPartitionKey]", keys)
+            self._in_range = {**dict(islice(self._in_range.items(), KEPT_RANGES)), partition_key_range: found}
+        return self._in_range[partition_key_range]
+
+
+def partitions(settings: Settings) -> InstrumentMonths:
     """Instrument × month; the running month exists."""
-    return dg.MultiPartitionsDefinition(
+    return InstrumentMonths(
         {
             INSTRUMENT_DIMENSION: dg.StaticPartitionsDefinition([item.name for item in settings.instruments]),
             MONTH_DIMENSION: dg.MonthlyPartitionsDefinition(
