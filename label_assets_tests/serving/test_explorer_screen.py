@@ -5,9 +5,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.select import Select
+from selenium.webdriver.support.wait import WebDriverWait
 
 from label_assets.serving.keys import new_key
 from label_assets.settings import Settings
@@ -43,6 +45,7 @@ def browser(one_window: Browser) -> Iterator[Browser]:
     scheme(one_window, "light")
     yield one_window
     loaded = one_window.driver.execute_script("return performance.getEntriesByType('resource').map(each => each.name)")
+    assert loaded
     assert {name for name in loaded if not name.startswith((f"{one_window.address}/", "data:"))} == set()
     said = [entry for entry in one_window.driver.get_log("browser") if entry["level"] == "SEVERE"]
     assert said == []
@@ -169,6 +172,11 @@ def test_a_shared_address_shows_the_same_barriers_path_and_colors(browser: Brows
     scheme(browser, "light")
     browser.keep("explorer-3-entry", settle_s=2.0)
 
+    left = browser.driver.execute_script("return document.getElementById('chart').layout.xaxis.range[0]")
+    middle = browser.see("//*[@id='chart']//*[contains(@class, 'nsewdrag')]")
+    ActionChains(browser.driver).drag_and_drop_by_offset(middle, 150, 0).perform()
+    moved = "return document.getElementById('chart').layout.xaxis.range[0] < arguments[0] - 10"
+    WebDriverWait(browser.driver, 30).until(lambda driver: driver.execute_script(moved, left))
     browser.click("//*[@id='chart']//*[contains(@class, 'nsewdrag')]")  # its middle
     browser.see(CHOSEN)
     chosen = shown_labels(browser)
@@ -190,14 +198,14 @@ def test_what_is_not_there_is_said(browser: Browser) -> None:
 
 def test_a_key_is_asked_for_and_kept_for_the_tab_alone(stored: Settings) -> None:
     key, entry = new_key("desk")
-    with serving(stored, api_keys=entry) as server, browsing(server.port) as browser:
+    with serving(stored, api_keys=entry, page_rows=100) as server, browsing(server.port) as browser:
         browser.open(VIEW)
         field = browser.see("//*[@id='key']")
         field.send_keys("wrong", Keys.ENTER)
         browser.see("//*[@id='key-problem'][contains(., 'not known')]")
         browser.see("//*[@id='key']").send_keys(key, Keys.ENTER)
         browser.see(READY)
-        assert drawn_candles(browser) > 100
+        assert drawn_candles(browser) > 100, "more than a page of that server"
         kept = browser.driver.execute_script(
             "return [Object.values(sessionStorage), {...localStorage}, document.cookie]"
         )

@@ -3,7 +3,7 @@
 const KEY = "label_assets_api_key";
 
 /** An error of the API, with what its problem document says. */
-export class Problem extends Error {
+class Problem extends Error {
   constructor(document) {
     super(document.detail ?? document.title);
     this.document = document;
@@ -68,13 +68,22 @@ async function newKey(refused, document) {
   sessionStorage.setItem(KEY, await asking);
 }
 
-/** All rows of a range: page after page, at most so many. */
+let largestPage = 100;
+
+/** How many rows the server gives at once, as its catalog says. */
+export function setLargestPage(count) {
+  largestPage = count;
+}
+
+/** Rows of a range: page after page, at most so many; `more` says that there are others. */
 export async function rows(path, parameters, most, signal) {
   const found = [];
-  let page = await get(path, { ...parameters, limit: most }, signal);
+  let page = await get(path, { ...parameters, limit: Math.min(most, largestPage) }, signal);
   for (;;) {
     found.push(...page.rows);
-    if (page.next === null || found.length >= most) return { rows: found, more: page.next !== null };
+    if (page.next === null || found.length >= most) {
+      return { rows: found.slice(0, most), more: page.next !== null || found.length > most };
+    }
     page = await get(page.next, {}, signal);
   }
 }

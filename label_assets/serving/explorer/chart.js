@@ -16,7 +16,7 @@ export function timed(rows) {
 }
 
 /** Where a time lies among candles: candle j covers j − ½ to j + ½; a time between candles is at the border. */
-export function placeOf(candles, ms) {
+function placeOf(candles, ms) {
   let [low, high] = [0, candles.length];
   while (low < high) {
     const middle = (low + high) >> 1;

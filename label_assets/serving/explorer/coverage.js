@@ -19,7 +19,7 @@ export function showCoverage({ granularity, horizon, instruments, months }, { in
   if (!months.length) return;
   const span = monthsBetween(months.map((cell) => cell.month));
   const cells = new Map(months.map((cell) => [`${cell.instrument_id} ${cell.month}`, cell]));
-  const years = Map.groupBy ? Map.groupBy(span, (month) => month.slice(0, 4)) : grouped(span);
+  const years = byYear(span);
   const head = element(
     "thead", {},
     element("tr", {}, element("td"), ...[...years].map(([year, its]) => element("th", { scope: "colgroup", colspan: its.length }, year))),
@@ -43,7 +43,7 @@ function cellOf(name, month, cell, isShown, onChoose) {
   return element("td", { class: isShown ? "shown" : null }, button);
 }
 
-function grouped(span) {
+function byYear(span) {
   const found = new Map();
   for (const month of span) found.set(month.slice(0, 4), [...(found.get(month.slice(0, 4)) ?? []), month]);
   return found;

@@ -1,22 +1,23 @@
 // The chosen candle: its barriers as prices, its path on the next finer granularity, all its labels with definitions.
 
-import { get } from "./api.js";
+import { rows } from "./api.js";
 import { barrierTraces, timed, words } from "./chart.js";
 import { axisOf, byId, charts, colors, element, layoutOf, shownNumber, shownTime } from "./page.js";
 
+const MOST_LEVELS = 2000;
+const SHOWN_LEVELS = 6;
 const OUTCOMES = { 1: ["upper first", "rising"], "-1": ["lower first", "falling"], 0: ["neither", "neutral"] };
 
 /** What there is of a candle: its row of labels, barriers, path, levels; null where no labels are stored. */
 export async function loadEntry(catalog, { instrument, granularity, horizon }, ts, signal) {
   const second = new Date(Date.parse(ts) + 1000).toISOString();
   const address = `/v1/labels/${instrument}/${granularity}`;
-  const { rows } = await get(address, { start: ts, end: second, horizon, limit: 1 }, signal);
-  if (!rows.length) return null;
-  const [row] = rows;
+  const [row] = (await rows(address, { start: ts, end: second, horizon }, 1, signal)).rows;
+  if (!row) return null;
   const finer = catalog.path_granularities[granularity];
   const [path, levels] = await Promise.all([
     row.path_bars
-      ? get(`/v1/candles/${instrument}/${finer}`, { start: row.entry_ts, limit: row.path_bars }, signal)
+      ? rows(`/v1/candles/${instrument}/${finer}`, { start: row.entry_ts }, row.path_bars, signal)
       : { rows: [] },
     levelsAt(instrument, granularity, row, signal),
   ]);
@@ -32,10 +33,10 @@ export async function loadEntry(catalog, { instrument, granularity, horizon }, t
 /** Levels active at the entry, the nearest first. */
 async function levelsAt(instrument, granularity, row, signal) {
   const at = Date.parse(row.entry_ts);
-  const moment = { start: row.entry_ts, end: new Date(at + 1000).toISOString(), limit: 2000 };
   if (at + 1000 > Date.now()) return [];
-  const { rows } = await get(`/v1/levels/${instrument}/${granularity}`, moment, signal);
-  return rows
+  const moment = { start: row.entry_ts, end: new Date(at + 1000).toISOString() };
+  const found = await rows(`/v1/levels/${instrument}/${granularity}`, moment, MOST_LEVELS, signal);
+  return found.rows
     .map((level) => ({ ...level, distance: level.price - row.entry_price }))
     .sort((one, other) => Math.abs(one.distance) - Math.abs(other.distance));
 }
@@ -137,10 +138,8 @@ function barrierTable({ barriers, row }, decimals) {
   );
 }
 
-const MOST_LEVELS = 6;
-
 function levelTable({ levels, row }, decimals) {
-  const shown = levels.slice(0, MOST_LEVELS).map((level) => {
+  const shown = levels.slice(0, SHOWN_LEVELS).map((level) => {
     const since = `since ${shownTime(Date.parse(level.valid_from))}, touches before: ${level.touches_before}`;
     const inAtr = row.atr ? `${shownNumber(level.distance / row.atr, 2)} ATR` : "";
     const born = level.level_id.endsWith("R") ? "resistance" : "support";
@@ -151,7 +150,7 @@ function levelTable({ levels, row }, decimals) {
       element("td", {}, level.price.toFixed(decimals), element("small", {}, inAtr)),
     );
   });
-  const caption = `Levels active at entry: ${levels.length}${levels.length > MOST_LEVELS ? `, the nearest ${MOST_LEVELS}` : ""}`;
+  const caption = `Levels active at entry: ${levels.length}${levels.length > SHOWN_LEVELS ? `, the nearest ${SHOWN_LEVELS}` : ""}`;
   return element(
     "table", { class: "facts", id: "level-table" }, element("caption", {}, caption), headings("role", "price"),
     element("tbody", {}, ...shown),

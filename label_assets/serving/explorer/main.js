@@ -1,6 +1,6 @@
 // The page: what is chosen, what is loaded for it, which part draws it.
 
-import { get, onKeyNeeded, rows } from "./api.js";
+import { get, onKeyNeeded, rows, setLargestPage } from "./api.js";
 import { classesOf, hasStatistics, labelsByFamily, readCatalog } from "./catalog.js";
 import { MarketChart, abridged, described, timed } from "./chart.js";
 import { loadCoverage, showCoverage } from "./coverage.js";
@@ -50,6 +50,7 @@ async function attempt(step) {
 
 async function open() {
   catalog = readCatalog(await get("/v1/catalog"));
+  setLargestPage(catalog.page_rows);
   await settle();
 }
 
@@ -111,7 +112,7 @@ function loadMarket() {
     placed(chosen);
     byId("chart").hidden = false;
     byId("empty").hidden = true;
-    byId("market-title").textContent = `${state.instrument} ${state.granularity}`;
+    entitle();
     await Promise.all([showEntry(catalog, state, entry, decimals()), chart.draw(market, entry)]);
     if (signal.aborted) return;
     byId("market").setAttribute("aria-busy", "false");
@@ -129,12 +130,18 @@ function tellLoaded(more, levels, isMissing) {
   say(`${said.join("; ")}.`);
 }
 
+function entitle() {
+  const title = `${state.instrument} ${state.granularity}`;
+  byId("market-title").textContent = title;
+  document.title = `${title}, label explorer`;
+}
+
 function showNothing() {
   market = null;
   byId("market").setAttribute("aria-busy", "false");
   byId("chart").hidden = true;
   byId("empty").hidden = false;
-  byId("market-title").textContent = `${state.instrument} ${state.granularity}`;
+  entitle();
   byId("empty").textContent = state.start === null
     ? `No rows of ${state.instrument} ${state.granularity} are stored. Press Materialize in the Dagster UI, or run label-assets materialize.`
     : `No candles of ${state.instrument} ${state.granularity} from ${state.start} to ${state.end}. Choose another range; "What is materialized" shows where rows are.`;
@@ -284,7 +291,9 @@ function listen() {
 function shift(share) {
   if (!state.start || !state.end) return;
   const [start, end] = [Date.parse(state.start), Date.parse(state.end)];
-  const days = Math.sign(share) * Math.max(1, Math.round((Math.abs(share) * (end - start)) / DAY_MS)) * DAY_MS;
+  const half = Math.sign(share) * Math.max(1, Math.round((Math.abs(share) * (end - start)) / DAY_MS)) * DAY_MS;
+  const today = Date.parse(isoDay(Date.now()));
+  const days = Math.max(-start, Math.min(half, today - end));
   Object.assign(state, { start: isoDay(start + days), end: isoDay(end + days) });
   change();
 }

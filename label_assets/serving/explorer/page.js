@@ -23,7 +23,7 @@ export function fillSelect(select, groups, chosen) {
   }
 }
 
-export const PARTS = [["Asked", "asked"], ["Found", "found"], ["Allowed", "allowed"], ["Next", "next"]];
+const PARTS = [["Asked", "asked"], ["Found", "found"], ["Allowed", "allowed"], ["Next", "next"]];
 
 /** Shows an error in words, with a button that tries again. */
 export function showProblem(error, again) {

@@ -86,6 +86,7 @@ def catalog_document(settings: Settings) -> dict[str, Any]:
         "session_open": settings.session_open,
         "first_month": settings.first_month,
         "label_version": code_versions(settings)["labels"],
+        "page_rows": settings.serve.page_rows,
         **_tables_and_families(),
     }
 
