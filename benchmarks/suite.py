@@ -137,16 +137,21 @@ def parts_of(whole: Mapping[str, Any]) -> dict[str, Measured]:
     return {part["name"]: measured_from_json(part["measured"]) for part in whole["parts"] if "measured" in part}
 
 
+def parser() -> argparse.ArgumentParser:
+    """The command line."""
+    known = [*PARTS, *PEERS]
+    made = argparse.ArgumentParser(prog="python -m benchmarks.suite", description=__doc__)
+    made.add_argument("--full", action="store_true", help="all of it: up to forty minutes instead of a few")
+    made.add_argument("--tiny", action="store_true", help="only to see that it works: the figures mean nothing")
+    made.add_argument("--only", nargs="+", choices=known, metavar="NAME", help=f"some parts: {', '.join(known)}")
+    made.add_argument("--peers", action="store_true", help="other libraries too, each installed into its own venv")
+    made.add_argument("--out", type=Path, default=FOLDER, help="folder of the report (default: %(default)s)")
+    return made
+
+
 def main() -> None:
     """Run what the command line names; exit code 1 if a part failed."""
-    known = [*PARTS, *PEERS]
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.suite", description=__doc__)
-    parser.add_argument("--full", action="store_true", help="all of it: up to forty minutes instead of a few")
-    parser.add_argument("--tiny", action="store_true", help="only to see that it works: the figures mean nothing")
-    parser.add_argument("--only", nargs="+", choices=known, metavar="NAME", help=f"some parts: {', '.join(known)}")
-    parser.add_argument("--peers", action="store_true", help="other libraries too, each installed into its own venv")
-    parser.add_argument("--out", type=Path, default=FOLDER, help="folder of the report (default: %(default)s)")
-    arguments = parser.parse_args()
+    arguments = parser().parse_args()
     size: Size = "full" if arguments.full else "tiny" if arguments.tiny else "bench"
     names = arguments.only or [*PARTS, *(PEERS if arguments.peers else ())]
     whole = run_suite(names, size, arguments.out)
