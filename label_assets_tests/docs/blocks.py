@@ -10,7 +10,7 @@ from pathlib import Path
 
 PROGRAMS = (
     *("label-assets", "make", "python", "curl", "export", "cd", "git", "cat", "mkdir", "tar", "pip"),
-    *("docker", "kubectl", "helm", "pg_dump", "psql", "clickhouse-client", "XADD"),
+    *("docker", "kubectl", "helm", "pg_dump", "psql", "clickhouse-client", "XADD", "kill", "."),
 )
 _MARK = re.compile(r"^\s*<!-- (parsed|not run|output|not a command): (.+?) -->\s*$")
 
@@ -92,8 +92,11 @@ def blocks_of(page: Path) -> list[Block]:
 
 
 def commands_of(block: Block) -> list[list[str]]:
-    """The words of each command. With `$ ` before commands, the other lines are what they print."""
-    lines = block.text.split("\n")
+    """The words of each command, without what a here-document holds.
+
+    With `$ ` before commands, the other lines are what they print.
+    """
+    lines = re.sub(r"(<<'END')\n.*?\nEND$", r"\1", block.text, flags=re.DOTALL | re.MULTILINE).split("\n")
     shown = any(line.startswith("$ ") for line in lines)
     commands: list[list[str]] = []
     open_text = ""
@@ -109,7 +112,7 @@ def commands_of(block: Block) -> list[list[str]]:
         except ValueError:  # a quotation goes on in the next line
             continue
         if words:
-            commands.append(words)
+            commands.append(words[:-1] if words[-1] == "&" else words)
         open_text = ""
     if open_text:
         raise ValueError(f"{block.page.name}:{block.line}: a quotation does not end: {open_text}")

@@ -18,9 +18,11 @@ A block that is none of these fails. docs/quickstart.md is executed as a shell w
 
 import ast
 import importlib
+import os
 import re
 import shlex
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -35,6 +37,7 @@ from label_assets.cli import app
 from label_assets.settings import Settings
 from label_assets_tests.docs.blocks import PROGRAMS, Block, blocks_of, commands_of
 from label_assets_tests.serving.conftest import api, redis_url, stored, summarized  # noqa: F401 - fixtures
+from label_assets_tests.ui.development import free_port
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")), ROOT / "deploy" / "README.md"]
@@ -149,6 +152,45 @@ def test_commands_do_what_they_say(
             ask(summarized, words, shown_answer(block, words))
         else:
             pytest.fail(f"{block.page.name}:{block.line}: {words[0]} is not run by this test; mark the block")
+
+
+@pytest.mark.slow
+def test_quickstart(tmp_path: Path) -> None:
+    """The page as one script of a shell, in a folder that has nothing but `examples/`; only the port is another."""
+    blocks = [block for block in COMMANDS if block.page == QUICKSTART and block.mark is None]
+    assert len(blocks) == 6
+    port = free_port()
+    script = "\n".join(block.text for block in blocks)
+    assert "label-assets serve &" in script
+    script = script.replace("label-assets serve &", f"label-assets serve --port {port} &").replace(
+        ":8000/", f":{port}/"
+    )
+    (tmp_path / "examples").symlink_to(ROOT / "examples")
+    home = tmp_path / ".label_assets_own"
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    try:
+        done = subprocess.run(
+            ["bash", "-emc", script],
+            cwd=tmp_path,
+            env={**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "LABEL_ASSETS_PICTURES": "false"},
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        said = " ".join(done.stdout.split())
+        for block in BLOCKS:
+            if block.page == QUICKSTART and block.mark == "output" and block.line > blocks[0].line:
+                for line in block.text.replace("…", "\n").split("\n"):
+                    assert " ".join(line.split()) in said, (block.line, line, done.stdout)
+    finally:
+        subprocess.run(
+            [sys.executable, "-m", "label_assets.cli", "stop"],
+            env={**os.environ, "LABEL_ASSETS_HOME": str(home)},
+            check=False,
+            capture_output=True,
+        )
 
 
 @pytest.mark.parametrize(
