@@ -36,7 +36,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 """The same document for every error."""
 
-_NOT_MODIFIED = {"description": "What the client has, by If-None-Match, is what there is"}
+NOT_MODIFIED = {"description": "What the client has, by If-None-Match, is what there is"}
 
 
 def page_responses(table: Table) -> dict[int | str, dict[str, Any]]:
@@ -51,7 +51,7 @@ def page_responses(table: Table) -> dict[int | str, dict[str, Any]]:
     }
     content: dict[str, Any] = {media.partition(";")[0]: {} for media in MEDIA_TYPES.values()}
     content[MEDIA_TYPES["json"]] = {"schema": document}
-    return {200: {"description": table.sentence, "content": content}, 304: _NOT_MODIFIED}
+    return {200: {"description": table.sentence, "content": content}, 304: NOT_MODIFIED}
 
 
 def row_responses(table: Table) -> dict[int | str, dict[str, Any]]:

@@ -11,9 +11,12 @@ import pyarrow as pa
 import pytest
 from starlette.testclient import TestClient
 
+from label_assets.catalog.families import LABELS
 from label_assets.catalog.statistics import LABEL_STATISTICS, LABEL_STATISTICS_MONTHLY
 from label_assets.settings import Settings
-from label_assets_tests.serving.market import statistics_of, stored_labels
+from label_assets.warehouse.client import Warehouse
+from label_assets.warehouse.upsert import Scope
+from label_assets_tests.serving.market import END, statistics_of, stored_labels
 from label_assets_tests.serving.test_hostile import NUMBERS, SQL, STAMPS, refused
 from label_assets_tests.serving.test_reading import json_value
 
@@ -84,6 +87,33 @@ def test_coverage_counts_the_rows_of_labels(api: TestClient, stored: Settings, g
 def test_coverage_of_what_is_not_said_is_of_the_first(api: TestClient) -> None:
     document = api.get("/v1/coverage").json()
     assert (document["granularity"], document["horizon"]) == ("H1", 6)
+
+
+def test_coverage_is_not_sent_again_until_something_is_written(
+    api: TestClient, other_api: Any, make_settings: Any, stored: Settings
+) -> None:
+    answer = api.get("/v1/coverage", params={"granularity": "D"})
+    known = {"If-None-Match": answer.headers["ETag"]}
+    again = api.get("/v1/coverage", params={"granularity": "D"}, headers=known)
+    assert (again.status_code, again.content) == (304, b"")
+    for other in ({"granularity": "H4"}, {"granularity": "D", "horizon": 24}):
+        assert api.get("/v1/coverage", params=other, headers=known).status_code == 200
+    fewer = other_api(instruments=stored.instruments[:1])
+    assert fewer.get("/v1/coverage", params={"granularity": "D"}, headers=known).status_code == 200
+
+    writing = make_settings()
+    growing = other_api(database=writing.database)
+    rows = stored_labels(stored, "EURUSD", "H1", 6)
+    warehouse = Warehouse(writing)
+    seen = []
+    for part in (rows, rows, rows.slice(0, 10)):  # written, written again, most of it removed
+        warehouse.upsert(LABELS, Scope("EURUSD", 0, END, "H1"), part)
+        tag = {"If-None-Match": seen[-1][2]} if seen else {}
+        found = growing.get("/v1/coverage", headers=tag)
+        total = sum(cell["label_rows"] for cell in found.json()["months"]) if found.status_code == 200 else None
+        seen.append((found.status_code, total, found.headers["ETag"]))
+    warehouse.close()
+    assert [(status, total) for status, total, _ in seen] == [(200, rows.num_rows), (304, None), (200, 10)]
 
 
 def test_coverage_without_rows_is_empty(other_api: Any, make_settings: Any) -> None:
