@@ -137,8 +137,8 @@ _COVERAGE: dict[int | str, dict[str, Any]] = {
 async def coverage(request: Request, services: Service, query: Annotated[CoverageQuery, Query()]) -> Response:
     """Counts of the table `labels` itself, by window status, of every configured instrument.
 
-    Status 304 with If-None-Match while nothing of it was written: to count twenty years of thirty instruments takes 0.3 s,
-    to find that nothing was written a sixth of it.
+    Status 304 with If-None-Match while nothing of it was written: to count twenty years of thirty instruments takes
+    0.3 s, to find that nothing was written a sixth of it.
     """
     settings = services.settings
     granularity = query.granularity or settings.granularities[0]
