@@ -49,8 +49,9 @@ export class MarketChart {
     this.entry = entry;
     if (!keep) {
       this.cursor = null;
-      this.range = [-1, data.candles.length + (data.room ?? 1)];
+      this.range = [-1, data.candles.length + 1];
     }
+    this.makeRoom();
     const palette = (this.palette = colors());
     await plotly.react(this.box, this.traces(palette), this.layout(palette), {
       displayModeBar: false, scrollZoom: true, doubleClick: false, responsive: true,
@@ -58,11 +59,21 @@ export class MarketChart {
     if (!this.isListening) this.listen();
   }
 
+  /** An open window reaches beyond the last candle. */
+  makeRoom() {
+    const place = this.entry?.place ?? null;
+    this.room = 1;
+    if (place === null) return;
+    const end = place + this.entry.horizon + 1.5;
+    this.room = Math.max(1, end + 0.5 - this.data.candles.length);
+    if (this.range[1] > place) this.range[1] = Math.max(this.range[1], end);
+  }
+
   listen() {
     this.isListening = true;
     this.box.on("plotly_click", ({ points }) => this.onChoose(points[0].x));
     this.box.on("plotly_hover", ({ points }) => this.onPoint(points[0].x, false));
-    this.box.on("plotly_doubleclick", () => this.show([-1, this.data.candles.length + 1]));
+    this.box.on("plotly_doubleclick", () => this.show([-1, this.data.candles.length + this.room]));
     this.box.on("plotly_relayout", (changed) => {
       if (this.isFitting || !Object.keys(changed).some((name) => name.startsWith("xaxis"))) return;
       const { range } = this.box.layout.xaxis;
@@ -144,7 +155,7 @@ export class MarketChart {
 
   /** Shows some places: scale of prices and time follow. */
   async show([left, right]) {
-    const most = this.data.candles.length + 1;
+    const most = this.data.candles.length + this.room;
     const width = Math.max(LEAST_SHOWN, Math.min(right - left, most + 1));
     const middle = Math.max(-0.5, Math.min(most - 1, (left + right) / 2));
     this.range = [middle - width / 2, middle + width / 2];
@@ -185,7 +196,7 @@ export class MarketChart {
     const action = {
       ArrowLeft: to(from - 1), ArrowRight: to(from + 1), PageUp: to(from - 10), PageDown: to(from + 10),
       Home: to(0), End: to(last), Enter: () => this.onChoose(from), "+": () => this.zoom(0.6), "=": () => this.zoom(0.6),
-      "-": () => this.zoom(1.6), 0: () => this.show([-1, last + 2]), Escape: () => this.onChoose(null),
+      "-": () => this.zoom(1.6), 0: () => this.show([-1, last + 1 + this.room]), Escape: () => this.onChoose(null),
     }[event.key];
     if (!action) return;
     event.preventDefault();

@@ -77,6 +77,9 @@ export async function showEntry(catalog, choice, entry, decimals) {
   byId("entry-tables").replaceChildren(
     barrierTable(entry, decimals), levelTable(entry, decimals), labelTable(catalog, row),
   );
+  byId("path").hidden = path.bars.length === 0;
+  byId("path-empty").hidden = path.bars.length > 0;
+  if (!path.bars.length) return;
   byId("path").setAttribute("aria-label", `${path.bars.length} path candles of ${path.granularity}. ${inWords(barriers)}`);
   await drawPath(entry, decimals);
 }

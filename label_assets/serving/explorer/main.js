@@ -5,7 +5,7 @@ import { classesOf, hasStatistics, labelsByFamily, readCatalog } from "./catalog
 import { MarketChart, abridged, described, timed } from "./chart.js";
 import { loadCoverage, showCoverage } from "./coverage.js";
 import { loadEntry, showEntry } from "./entry.js";
-import { byId, fillSelect, hideProblem, isoDay, isoTime, say, showProblem, shownCount, shownDay } from "./page.js";
+import { byId, fillSelect, hideProblem, isoDay, isoTime, say, showProblem, shownCount, shownDay, shownTime } from "./page.js";
 import { fromAddress, intoAddress } from "./state.js";
 import { loadStatistics, showStatistics } from "./statistics.js";
 
@@ -179,7 +179,6 @@ function placed(chosen) {
   if (entry === null || market === null) return;
   const place = market.candles.findIndex((candle) => candle.ts === entry.ts);
   entry.place = place < 0 ? null : place;
-  market.room = place < 0 ? 1 : Math.max(1, place + entry.horizon + 2 - market.candles.length);
 }
 
 /** A candle was chosen by mouse or Enter; null lets go. */
@@ -196,7 +195,7 @@ function choose(place) {
     await Promise.all([showEntry(catalog, state, entry, decimals()), chart.draw(market, entry, { keep: true })]);
     if (candle === null) say("No candle is chosen.");
     else if (chosen === null) say(`No labels of the candle of ${candle.ts} are stored.`);
-    else say(`Chosen: ${byId("entry-summary").textContent} All its labels are in the panel "Chosen candle".`);
+    else say(`Chosen: ${shownTime(candle.at)} UTC, ${chosen.row.window_status}. Its labels are in the panel "Chosen candle".`);
   });
 }
 
