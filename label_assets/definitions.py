@@ -26,6 +26,9 @@ from label_assets.assets.statistics import statistics_asset
 from label_assets.compute.versions import code_versions
 from label_assets.settings import Settings, load_settings
 from label_assets.sources.batch import Source
+from label_assets.warm_runs import keep_warm
+
+keep_warm()  # before any run is launched, and in a code server only
 
 
 def build_defs(settings: Settings, source: Source | None = None) -> dg.Definitions:
