@@ -64,7 +64,7 @@ def test_only_our_scripts_and_nothing_inline(api: TestClient) -> None:
     page = api.get("/")
     rules = dict(rule.strip().partition(" ")[::2] for rule in page.headers["Content-Security-Policy"].split(";"))
     assert (rules["default-src"], rules["script-src"], rules["connect-src"]) == ("'none'", "'self'", "'self'")
-    assert rules["frame-ancestors"] == "'none'"
+    assert (rules["frame-ancestors"], rules["style-src-attr"]) == ("'none'", "'none'")
     assert not re.search(r"<script(?![^>]*\ssrc=)", page.text)
     assert not re.search(r"\son[a-z]+=|javascript:|\sstyle=", page.text)
     for path in FOLDER.iterdir():
