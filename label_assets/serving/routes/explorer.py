@@ -34,7 +34,7 @@ SECURITY = {
     "Referrer-Policy": "no-referrer",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-"""No script but our files. Plotly adds a style sheet of its own as an element, hence `unsafe-inline` for those alone."""
+"""No script but our files. Plotly adds a style sheet as an element, hence `unsafe-inline` for those alone."""
 
 _MEDIA_TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 _FOLDER = "explorer-files"
