@@ -5,6 +5,7 @@ The same functions as a run's, on the tail's candles in place of the warehouse's
 Belongs here: which rows, in which scopes. Does not belong here: values (`compute`), writing (`live.storing`).
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -38,12 +39,15 @@ class Appended:
         first_ts: Open time of the first base candle [epoch s].
         first_opens: Open time of the first new candle of each coarser granularity that has any [epoch s].
         entry_ids: Entries that are to be acknowledged once this is stored.
+        made_us: When the newest of them was taken, before its labels were encoded for the cache [microseconds since
+            1970]. The version of what is stored: labels of a later candle that are in the cache already are newer.
     """
 
     view: TailView
     first_ts: int
     first_opens: dict[str, int] = field(default_factory=dict)
     entry_ids: list[str] = field(default_factory=list)
+    made_us: int = field(default_factory=lambda: time.time_ns() // 1000)
 
     def extend(self, later: "Appended") -> None:
         """Take in what came later."""
@@ -51,6 +55,7 @@ class Appended:
         self.first_ts = min(self.first_ts, later.first_ts)
         self.first_opens = later.first_opens | self.first_opens
         self.entry_ids += later.entry_ids
+        self.made_us = max(self.made_us, later.made_us)
 
 
 def appended_parts(appended: Appended, label_version: str, now_ts: int) -> Parts | None:

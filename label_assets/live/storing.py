@@ -263,10 +263,11 @@ class Store:
             for table, own in made.items():
                 parts.setdefault(table, []).extend(own)
         self._store_rejections(batch.rejections)
+        made_us = max((appended.made_us for appended in batch.appended.values()), default=None)
         # Raw candles come last: who sees them there sees all that they change.
         for table in sorted(parts, key=lambda table: table is RAW_CANDLES):
             self._refuse_doubt()
-            result = self._warehouse.upsert_all(table, parts[table])
+            result = self._warehouse.upsert_all(table, parts[table], made_us)
             self._metrics.stored_rows.inc(result.rows_written)
         for part in parts.get(PATH_WINDOWS, []):
             self._days.add(part.scope)

@@ -249,10 +249,10 @@ class Warehouse:
                 if room < 0:
                     del self._written[key]
 
-    def upsert_all(self, table: Table, parts: Sequence[ScopeRows]) -> UpsertResult:
+    def upsert_all(self, table: Table, parts: Sequence[ScopeRows], version: int | None = None) -> UpsertResult:
         """As `upsert`, for scopes of any instruments that do not overlap: one reading and one insert."""
         with _named_errors(f"rows of {table.name} for {len(parts)} scopes"):
-            return upsert(self.client, table, parts, read_newest)
+            return upsert(self.client, table, parts, read_newest, version)
 
 
 def read_scopes(client: "Client", table: Table, scopes: Sequence[Scope]) -> pa.Table:

@@ -106,7 +106,9 @@ class ScopeRows(NamedTuple):
 Reader = Callable[["Client", Table, Sequence[Scope]], pa.Table]
 
 
-def upsert(client: "Client", table: Table, parts: Sequence[ScopeRows], read: Reader) -> UpsertResult:
+def upsert(
+    client: "Client", table: Table, parts: Sequence[ScopeRows], read: Reader, version: int | None = None
+) -> UpsertResult:
     """Make the rows of some scopes be exactly what they should be, with one insert for all of them.
 
     Where that would be more than `MOST_ROWS` rows there are several inserts, one after the other; a scope that has
@@ -117,6 +119,8 @@ def upsert(client: "Client", table: Table, parts: Sequence[ScopeRows], read: Rea
         table: The table.
         parts: Scopes that do not overlap, with their rows.
         read: Gives what is stored in some scopes, in key order.
+        version: When the rows were made [microseconds since 1970]; default: now. What is stored with the same or a
+            newer one is replaced all the same.
 
     Returns:
         Counts and times over all scopes.
@@ -131,7 +135,7 @@ def upsert(client: "Client", table: Table, parts: Sequence[ScopeRows], read: Rea
     result = UpsertResult()
     for batch in _batches(ordered):
         rows = batch[0].rows if len(batch) == 1 else in_key_order(table, pa.concat_tables([p.rows for p in batch]))
-        result += _upsert_batch(client, table, [part.scope for part in batch], rows, read)
+        result += _upsert_batch(client, table, [part.scope for part in batch], rows, (read, version))
     return result
 
 
@@ -225,8 +229,9 @@ def _refuse_strangers(table: Table, scope: Scope, rows: pa.Table, ts: NDArray[np
 
 
 def _upsert_batch(
-    client: "Client", table: Table, scopes: Sequence[Scope], rows: pa.Table, read: Reader
+    client: "Client", table: Table, scopes: Sequence[Scope], rows: pa.Table, how: tuple[Reader, int | None]
 ) -> UpsertResult:
+    read, made = how
     started = time.perf_counter()
     before = stored_versions(client, table, scopes)
     stored = read(client, table, scopes) if before.number else table.wire_schema().empty_table()
@@ -234,7 +239,9 @@ def _upsert_batch(
     changed, vanished = _difference(table, rows, stored)
     version = before.newest
     if len(changed) or len(vanished):
-        version = max(time.time_ns() // 1_000, version + 1)  # a clock that was set back must not lose to old rows
+        version = max(
+            made or time.time_ns() // 1_000, version + 1
+        )  # a clock that was set back must not lose to old rows
         _insert(client, table, version, _taken(rows, changed), _taken(stored, vanished))
     return UpsertResult(
         rows=rows.num_rows,

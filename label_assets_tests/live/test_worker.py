@@ -1,5 +1,6 @@
 """The live engine on real servers: what it writes is what a run computes, and a run after it writes nothing."""
 
+import itertools
 import time
 from collections.abc import Callable
 from typing import Any
@@ -7,11 +8,20 @@ from typing import Any
 import numpy as np
 import pytest
 
+from label_assets.cache.hot import open_cache
+from label_assets.cache.sections import Section
+from label_assets.cache.warming import sync
+from label_assets.compute.versions import code_versions
 from label_assets.kernels.arrays import Candles
 from label_assets.live import storing
-from label_assets.live.candle_stream import entry_fields, open_queue, stream_key
+from label_assets.live.candle_stream import Entry, entry_fields, open_queue, stream_key
+from label_assets.live.hot import HotInstrument, HotPath
+from label_assets.live.metrics import LiveMetrics
+from label_assets.live.shared import Shared
 from label_assets.live.storing import Cold, Store
 from label_assets.live.tail import Tail
+from label_assets.live.warm import warm_tail
+from label_assets.market.calendar import SessionCalendar
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
 from label_assets_tests.assets.runs import assert_same, contents
@@ -175,3 +185,47 @@ def test_an_instrument_that_is_claimed_again_while_it_is_read_is_served(
     with working(settings):
         wait_until(lambda: is_done(settings, ["EURUSD"]))
     assert len(asked) >= 2
+
+
+def test_a_look_between_two_batches_takes_nothing_back(live_settings: Callable[..., Settings]) -> None:
+    """ClickHouse gets a batch after the cache got rows of the next one, and is read in between."""
+    settings = live_settings(granularities=["H1"])
+    base = base_candles(settings, "EURUSD", at("2024-02-01"), at("2024-02-07"))
+    cuts = [len(base.ts) - 16, len(base.ts) - 8, len(base.ts)]
+    land(settings, "EURUSD", taken(base, 0, cuts[0]))
+    run_whole(settings, "EURUSD")
+    warehouse, cache = Warehouse(settings), open_cache(settings)
+    assert cache is not None
+    calendar = SessionCalendar(settings.session_open)
+    shared = Shared(settings, calendar, cache, code_versions(settings)["labels"], LiveMetrics())
+    hot, store = HotPath(shared), Store(shared, lambda _, __: None, lambda: True)
+    hot.instruments["EURUSD"] = HotInstrument.of(warm_tail(warehouse, settings, calendar, "EURUSD"))
+    sync(cache, warehouse)
+    now_ms = int(time.time() * 1000)
+    first, second = (
+        hot.take(
+            [
+                Entry(
+                    "EURUSD",
+                    f"{now_ms}-{row}",
+                    {name.encode(): text.encode() for name, text in entry_fields(base, row).items()},
+                )
+                for row in range(begin, end)
+            ]
+        )
+        for begin, end in itertools.pairwise(cuts)
+    )
+    section = Section("EURUSD", "H1", 6)
+    newest = cache.latest(section, 20)
+    assert newest is not None
+    store.add(first.appended, first.rejections, first.settled)
+    store._flush()
+    assert sync(cache, warehouse).sections == 1
+    after = cache.latest(section, 20)
+    assert after is not None
+    assert after.table(*section).equals(newest.table(*section))
+    store.add(second.appended, second.rejections, second.settled)
+    store._flush()
+    assert_cache_is_in_step(settings, "EURUSD")
+    warehouse.close()
+    cache.close()
