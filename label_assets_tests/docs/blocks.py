@@ -10,7 +10,7 @@ from pathlib import Path
 
 PROGRAMS = (
     *("label-assets", "make", "python", "curl", "export", "cd", "git", "cat", "mkdir", "tar", "pip"),
-    *("docker", "kubectl", "helm", "pg_dump", "psql", "clickhouse-client", "XADD", "kill", "."),
+    *("docker", "kubectl", "helm", "pg_dump", "pg_restore", "sh", "clickhouse-client", "XADD", "kill", "."),
 )
 _MARK = re.compile(r"^\s*<!-- (parsed|not run|output|not a command): (.+?) -->\s*$")
 
