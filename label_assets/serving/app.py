@@ -15,9 +15,9 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
 
 from label_assets.serving import problems
-from label_assets.serving.documents import PROBLEMS
+from label_assets.serving.documents import PROBLEMS, name_keys
 from label_assets.serving.formats import GZIP_LEVEL
-from label_assets.serving.guard import Guard
+from label_assets.serving.guard import OPEN_PATHS, Guard
 from label_assets.serving.keys import check_exposure
 from label_assets.serving.metrics import ServingMetrics
 from label_assets.serving.protocol import SEND_TIMEOUT_S
@@ -30,6 +30,20 @@ SWITCH_S = 0.0005
 
 ROUTERS = (labels.router, market.router, summaries.router, service.router, explorer.router)
 """`/v1/labels/compute` comes before what takes any granularity: routes are tried in order."""
+
+
+class _Application(FastAPI):
+    """An application whose document says how keys are sent, where it needs one."""
+
+    needs_key = False
+
+    def openapi(self) -> dict[str, Any]:
+        """The OpenAPI document."""
+        is_new = self.openapi_schema is None
+        document = super().openapi()
+        if is_new and self.needs_key:
+            name_keys(document, OPEN_PATHS)
+        return document
 
 
 def build_app(settings: Settings) -> FastAPI:
@@ -49,7 +63,7 @@ def build_app(settings: Settings) -> FastAPI:
             gc.freeze()  # what lives as long as the server need not be looked through while a request waits
             yield {SEND_TIMEOUT_S: settings.serve.send_timeout_s}
 
-    app = FastAPI(
+    app = _Application(
         title="label_assets",
         description="Forward-looking labels of market candles. Every error is a problem (RFC 9457).",
         version="1",
@@ -57,6 +71,7 @@ def build_app(settings: Settings) -> FastAPI:
         redoc_url=None,
         responses=PROBLEMS,
     )
+    app.needs_key = bool(settings.serve.api_keys)
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

@@ -3,6 +3,7 @@
 Belongs here: schemas of rows and of problems. Does not belong here: parameters (FastAPI reads their types).
 """
 
+from collections.abc import Container
 from typing import Any
 
 from label_assets.catalog.columns import Column, ColumnType, Table
@@ -36,7 +37,22 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 """The same document for every error."""
 
+KEY_SCHEMES = {
+    "bearer": {"type": "http", "scheme": "bearer", "description": "`Authorization: Bearer KEY`"},
+    "key": {"type": "apiKey", "in": "header", "name": "X-API-Key", "description": "`X-API-Key: KEY`"},
+}
+
 NOT_MODIFIED = {"description": "What the client has, by If-None-Match, is what there is"}
+
+
+def name_keys(document: dict[str, Any], open_paths: Container[str]) -> None:
+    """Say in an OpenAPI document how a key is sent, and which paths need none."""
+    document.setdefault("components", {})["securitySchemes"] = KEY_SCHEMES
+    document["security"] = [{name: []} for name in KEY_SCHEMES]
+    for path, operations in document["paths"].items():
+        if path in open_paths:
+            for operation in operations.values():
+                operation["security"] = []
 
 
 def page_responses(table: Table) -> dict[int | str, dict[str, Any]]:

@@ -49,6 +49,21 @@ def test_without_a_key_nothing_but_health_and_metrics(other_api: MakeApi) -> Non
         assert api.get(LATEST, headers=headers).status_code == 200
 
 
+def test_the_contract_says_how_a_key_is_sent_and_where_none_is_needed(api: TestClient, other_api: MakeApi) -> None:
+    key, entry = new_key("desk")
+    guarded = other_api(serve=ServeSettings(api_keys=(entry,)))
+    document = guarded.get("/openapi.json", headers={"X-API-Key": key}).json()
+    assert document == guarded.get("/openapi.json", headers={"X-API-Key": key}).json()
+    schemes = document["components"]["securitySchemes"]
+    for name in (name for needed in document["security"] for name in needed):
+        sent = {"Authorization": f"Bearer {key}"} if schemes[name]["type"] == "http" else {schemes[name]["name"]: key}
+        assert guarded.get(LATEST, headers=sent).status_code == 200
+    for path, operations in document["paths"].items():
+        if "get" in operations and "{" not in path:
+            assert (guarded.get(path).status_code == 401) == ("security" not in operations["get"]), path
+    assert "security" not in api.get("/openapi.json").json()
+
+
 def test_a_key_is_told_by_its_hash_alone() -> None:
     key, entry = new_key("desk")
     assert key not in entry
