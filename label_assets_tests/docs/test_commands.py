@@ -66,8 +66,10 @@ def parse(words: list[str]) -> None:
     elif program == "make":
         done = subprocess.run(["make", "--dry-run", *words[1:]], cwd=ROOT, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    elif words[:2] == ["python", "-m"] and words[2].startswith("benchmarks."):
+    elif program == "python" and words[1] == "-m" and words[2].startswith("benchmarks."):
         importlib.import_module(words[2]).parser().parse_args(words[3:])
+    elif program == "python" and words[1].endswith(".py"):
+        assert (ROOT / words[1]).is_file(), f"{words[1]} is not in the repository"
 
 
 def shown_answer(block: Block, command: list[str]) -> str:
@@ -127,6 +129,13 @@ def test_every_block_is_of_a_kind(block: Block) -> None:
         assert yaml.safe_load(block.text), place
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: f"{page.parent.name}-{page.stem}")
+def test_links_lead_somewhere(page: Path) -> None:
+    for target in re.findall(r"\]\(([^)#\s]+)", page.read_text(encoding="utf-8")):
+        if "://" not in target:
+            assert (page.parent / target).exists(), f"{page.name} links to {target}"
+
+
 @pytest.mark.parametrize("block", EXECUTED, ids=name_of)
 def test_commands_do_what_they_say(
     block: Block,
@@ -181,7 +190,7 @@ def test_quickstart(tmp_path: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
         said = " ".join(done.stdout.split())
         for block in BLOCKS:
-            if block.page == QUICKSTART and block.mark == "output" and block.line > blocks[0].line:
+            if block.page == QUICKSTART and block.mark == "output" and blocks[0].line < block.line < blocks[-1].line:
                 for line in block.text.replace("…", "\n").split("\n"):
                     assert " ".join(line.split()) in said, (block.line, line, done.stdout)
     finally:
