@@ -96,8 +96,8 @@ CLICKHOUSE_SHARE = Constant(2 / 3, "of ROW_CPU_S", "docs/performance_log.md: Cli
 RUN_S = Constant(
     2 * 361 / 29 - 105_504 / 29 * ROW_CPU_S.value,
     "s a run",
-    "docs/performance.md: 29 runs, two at a time, 105,504 rows, 361 s; less what the rows cost. An upper bound: "
-    "the first tick of the daemon is in it",
+    "docs/performance.md: 29 runs, two at a time, 105,504 rows, 361 s; less what the rows cost. An upper bound: the "
+    "first tick of the daemon is in it, and a run's process took 7 s of CPU more then (docs/performance_log.md)",
 )
 TICK_S = Constant(30, "s", "Dagster 1.13: the daemon looks at backfills so often, docs/operations.md")
 DEQUEUE_S = Constant(1, "s", "dagster.yaml, dequeue_interval_seconds")
