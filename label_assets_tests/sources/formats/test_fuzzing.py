@@ -2,8 +2,8 @@
 
 import gzip
 import importlib.util
-import os
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
