@@ -41,7 +41,7 @@ test: $(VENV)/.dev
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow -n 3 --dist loadfile --timeout 900
+	$(BIN)/python -m pytest -m slow -n 4 --dist loadfile --timeout 900
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.suite --out bench-results/bench

@@ -135,6 +135,7 @@ def _scope(first: str, end: str) -> Scope:
     return Scope(INSTRUMENT, start, stop)
 
 
+@pytest.mark.slow
 def test_every_rule_is_broken_by_what_contradicts_it_and_by_nothing_sound(
     settings: Settings, warehouse: Warehouse
 ) -> None:
@@ -184,7 +185,9 @@ def test_the_null_rule_covers_every_label_that_the_window_makes_null() -> None:
     assert null_violation(Column("level_adjusted", ColumnType.FLAG, "", null="while the ATR is undefined")) == ""
 
 
-@pytest.mark.parametrize("months", [(JANUARY,), (JANUARY, FEBRUARY)], ids=["one partition", "range"])
+@pytest.mark.parametrize(
+    "months", [(JANUARY,), pytest.param((JANUARY, FEBRUARY), marks=pytest.mark.slow)], ids=["one partition", "range"]
+)
 def test_a_contradiction_fails_the_run_and_is_placed(
     settings: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, months: tuple[str, ...]
 ) -> None:

@@ -20,7 +20,9 @@ from label_assets_tests.assets.landing import INSTRUMENT, corrupt, erase, evalua
 from label_assets_tests.assets.selected import run_selected
 
 JANUARY, FEBRUARY = "2024-01", "2024-02"
-MONTHS = pytest.mark.parametrize("months", [(JANUARY,), (JANUARY, FEBRUARY)], ids=["one partition", "range"])
+MONTHS = pytest.mark.parametrize(
+    "months", [(JANUARY,), pytest.param((JANUARY, FEBRUARY), marks=pytest.mark.slow)], ids=["one partition", "range"]
+)
 KEY = RowKey(INSTRUMENT, "H1", 6, 1_705_485_600)
 
 

@@ -127,7 +127,9 @@ UNREADABLE: dict[str, tuple[Callable[[Path, Rows], None], str]] = {
 }
 
 
-@pytest.mark.parametrize("months", [(JANUARY,), (JANUARY, FEBRUARY)], ids=["one partition", "range"])
+@pytest.mark.parametrize(
+    "months", [(JANUARY,), pytest.param((JANUARY, FEBRUARY), marks=pytest.mark.slow)], ids=["one partition", "range"]
+)
 def test_a_file_that_cannot_be_read_fails_by_name_and_changes_nothing(
     make_place: Callable[..., Place], months: tuple[str, ...]
 ) -> None:
@@ -199,7 +201,9 @@ def _spoil(rows: Rows) -> tuple[Rows, dict[int, str]]:
     return everything, {line: reason for line, reason in enumerate(reasons.tolist(), 1) if reason}
 
 
-@pytest.mark.parametrize("months", [(JANUARY,), (JANUARY, FEBRUARY)], ids=["one partition", "range"])
+@pytest.mark.parametrize(
+    "months", [(JANUARY,), pytest.param((JANUARY, FEBRUARY), marks=pytest.mark.slow)], ids=["one partition", "range"]
+)
 def test_bad_rows_are_rejected_one_by_one_and_every_row_is_accounted_for(
     make_place: Callable[..., Place], monkeypatch: pytest.MonkeyPatch, months: tuple[str, ...]
 ) -> None:
@@ -285,7 +289,9 @@ def test_a_corrected_file_removes_the_rejection_and_adds_the_candle(make_place: 
     assert differences(contents(expected.warehouse), contents(place.warehouse)) == {}
 
 
-@pytest.mark.parametrize("months", [(JANUARY,), (JANUARY, FEBRUARY)], ids=["one partition", "range"])
+@pytest.mark.parametrize(
+    "months", [(JANUARY,), pytest.param((JANUARY, FEBRUARY), marks=pytest.mark.slow)], ids=["one partition", "range"]
+)
 def test_a_file_that_ends_earlier_or_begins_later_removes_nothing_outside(
     make_place: Callable[..., Place], months: tuple[str, ...]
 ) -> None:
@@ -368,6 +374,7 @@ def test_no_file_for_the_instrument_fails_and_says_where_and_what_is_there(make_
     assert differences(before, contents(place.warehouse)) == {}
 
 
+@pytest.mark.slow
 def test_months_without_a_source_row_are_skipped_in_words_and_lose_nothing(make_place: Callable[..., Place]) -> None:
     place = make_place(market_rows(JANUARY, FEBRUARY), JANUARY, FEBRUARY)
     before = contents(place.warehouse)
@@ -388,6 +395,7 @@ def test_months_without_a_source_row_are_skipped_in_words_and_lose_nothing(make_
     assert differences(before, contents(place.warehouse)) == {}
 
 
+@pytest.mark.slow
 def test_what_is_kept_does_not_depend_on_how_a_run_is_cut(make_place: Callable[..., Place]) -> None:
     """One file a month; February's was cleared away. A run of February keeps what is stored, so must a longer one."""
     place = make_place()

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from label_assets.assets.partitions import month_start, next_month
 from label_assets.catalog.instruments import DEFAULT_INSTRUMENTS
@@ -53,6 +54,7 @@ def _contents(settings: Settings) -> dict[str, object]:
         warehouse.close()
 
 
+@pytest.mark.slow
 def test_the_door_makes_no_difference(make_settings: Callable[..., Settings], tmp_path: Path) -> None:
     landing = make_settings(source="landing", landing_folder=tmp_path / "landing", **small(first_month=FEBRUARY))
     rows = market_rows(FEBRUARY, MARCH)

@@ -22,7 +22,9 @@ from label_assets_tests.assets.selected import run_selected
 from label_assets_tests.market.times import utc
 
 JANUARY, FEBRUARY = "2024-01", "2024-02"
-MONTHS = pytest.mark.parametrize("months", [(JANUARY,), (JANUARY, FEBRUARY)], ids=["one partition", "range"])
+MONTHS = pytest.mark.parametrize(
+    "months", [(JANUARY,), pytest.param((JANUARY, FEBRUARY), marks=pytest.mark.slow)], ids=["one partition", "range"]
+)
 LANDED: dict[str, Any] = {"source": "landing", "granularities": ["H1"]}
 
 Make = Callable[..., Settings]

@@ -138,6 +138,7 @@ def corrected(rows: Rows) -> tuple[Rows, np.ndarray]:
     return changed, which
 
 
+@pytest.mark.slow
 def test_a_correction_changes_what_depends_on_it_and_nothing_else(make_place: Callable[..., Place]) -> None:
     rows = market_rows(JANUARY, APRIL)
     place = make_place(rows, JANUARY, APRIL)
@@ -236,6 +237,7 @@ def test_a_value_that_no_label_reads_changes_no_label(make_place: Callable[..., 
     assert told(place.warehouse, "after") == values_of(changed, which)
 
 
+@pytest.mark.slow
 def test_removal_and_late_addition(make_place: Callable[..., Place]) -> None:
     rows = market_rows(JANUARY, FEBRUARY)
     place = make_place(rows, JANUARY, FEBRUARY)

@@ -80,6 +80,7 @@ def test_partitions_do_not_show_in_the_values(whole: tuple[Settings, dict], make
     assert_same(tables, contents(forward))
 
 
+@pytest.mark.slow
 def test_order_does_not_show_after_one_repair(whole: tuple[Settings, dict], make_settings: MakeSettings) -> None:
     _, tables = whole
     shuffled = make_settings(horizons=(6, 24))

@@ -140,6 +140,7 @@ def test_a_tick_that_is_repeated_asks_with_the_same_run_key(place: Place) -> Non
     assert len(keys) == 1
 
 
+@pytest.mark.slow
 def test_a_corrected_old_file_reaches_what_it_touches_and_a_correction_of_the_correction_is_another_run(
     place: Place,
 ) -> None:

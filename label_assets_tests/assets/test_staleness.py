@@ -147,6 +147,7 @@ def test_a_new_definition_of_what_is_no_family(
     assert versions_that_differ(before, code_versions(settings)) == changed
 
 
+@pytest.mark.slow
 def test_a_new_parameter_outdates_exactly_what_uses_it_and_a_backfill_of_that_is_as_if_it_had_always_been(
     make_settings: Callable[..., Settings], instance: dg.DagsterInstance
 ) -> None:

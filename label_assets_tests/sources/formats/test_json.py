@@ -251,7 +251,7 @@ def _junk() -> st.SearchStrategy[Any]:
     )
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(junk=st.lists(_junk(), max_size=8), price=st.sampled_from([None, "bid", "mid"]))
 def test_junk_is_rows_or_one_error(junk: list[Any], price: str | None) -> None:
     with tempfile.TemporaryDirectory() as folder:
