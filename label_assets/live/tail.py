@@ -94,15 +94,17 @@ class TailView:
         settings: The settings.
         instrument_id: The instrument.
         rungs: Candles by granularity of the ladder, finest first.
-        is_whole: They are all that there are.
+        whole: Granularities of which they are all that there are.
     """
 
-    def __init__(self, settings: Settings, instrument_id: str, rungs: Mapping[str, Candles], *, is_whole: bool) -> None:
+    def __init__(
+        self, settings: Settings, instrument_id: str, rungs: Mapping[str, Candles], *, whole: frozenset[str]
+    ) -> None:
         """Keep the candles."""
         self.settings = settings
         self.instrument_id = instrument_id
         self.rungs = rungs
-        self.is_whole = is_whole
+        self.whole = whole
 
     @property
     def base(self) -> Candles:
@@ -122,11 +124,12 @@ class TailView:
         around = reach.slice_reach(self.settings, granularity_name)
         first = int(np.searchsorted(candles.ts, start_ts)) - (around.back if back is None else back)
         end = int(np.searchsorted(candles.ts, end_ts)) + around.forward
-        if first < 0 and not self.is_whole:
+        if first < 0 and granularity_name not in self.whole:
             return None
         candles = Candles._make(column[max(first, 0) : end] for column in candles)
-        bars = self.rungs[str(granularity(granularity_name).path)]
-        if not self.is_whole and len(candles.ts) and bars.ts[0] > candles.close_ts[0]:
+        path_name = str(granularity(granularity_name).path)
+        bars = self.rungs[path_name]
+        if path_name not in self.whole and len(candles.ts) and bars.ts[0] > candles.close_ts[0]:
             return None
         path = self.path(granularity_name, candles)
         return MarketSlice(self.instrument_id, granularity_name, start_ts, end_ts, candles, path)
@@ -156,11 +159,11 @@ class Tail:
             calendar: Trading session.
             instrument_id: The instrument.
             rungs: Candles by granularity of the ladder; none of them lacks its first base candles.
-            is_whole: They are all that there are.
+            is_whole: They are all that there are, of every granularity.
         """
         self.settings = settings
         self.instrument_id = instrument_id
-        self.is_whole = is_whole
+        self.whole = frozenset(settings.ladder if is_whole else ())
         self._calendar = calendar
         self._needs = needs(settings)
         self._first_open = first_open_of(settings)
@@ -179,7 +182,7 @@ class Tail:
     def view(self) -> TailView:
         """What it holds now."""
         rungs = {name: rung.view for name, rung in self.rungs.items()}
-        return TailView(self.settings, self.instrument_id, rungs, is_whole=self.is_whole)
+        return TailView(self.settings, self.instrument_id, rungs, whole=self.whole)
 
     def _note_bucket(self, name: str) -> None:
         """Note when the bucket of the newest base candle ends; 0 where there is none."""
@@ -235,7 +238,7 @@ class Tail:
                 first = min(first, open_bucket, len(rung) - MOST_ADDED)
             if first > max(1024, len(rung) // 2):
                 rung.keep(first)
-                self.is_whole = False
+                self.whole -= {name}
 
     def _first_path_bar(self, name: str, path_of: str) -> int:
         """Index of the first bar that the needed candles of a labelled granularity have as path."""

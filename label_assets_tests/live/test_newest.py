@@ -96,6 +96,19 @@ def test_the_columns_are_those_of_labels() -> None:
         assert made == set(LABELS.names)
 
 
+def test_a_history_that_is_long_for_one_granularity_and_short_for_another() -> None:
+    """Two years: more candles of an hour than are kept, fewer of a week than its rows look back."""
+    settings = settings_of(granularities=["H1", "H4", "D", "W"], horizons=[6])
+    base = base_candles(settings, "EURUSD", at("2022-01-03"), at("2024-02-03"))
+    begin = len(base.ts) - 490  # more than a week
+    tail, compared = feed(settings, base, begin, [1, 480, 9])
+    assert compared > 0
+    assert "W" in tail.whole
+    assert "H1" not in tail.whole
+    for name in settings.granularities:
+        EventCounts(tail.view, name, 6)  # as for an instrument that is about to be served
+
+
 def test_tails_stay_bounded_and_right() -> None:
     """After several times what is needed the tail holds a bounded number, and its newest rows are still a run's."""
     settings = settings_of(granularities=["H1"], horizons=[3])
@@ -112,7 +125,7 @@ def test_tails_stay_bounded_and_right() -> None:
             tail.trim()
         longest = max(longest, len(tail.rungs["M15"]))
     assert longest < len(base.ts) / 2
-    assert not tail.is_whole
+    assert not tail.whole
     expected = expected_rows(settings, base, "H1", 3)
     for column, values in as_lists(rows).items():
         assert values == expected[column][-len(values) :], column
