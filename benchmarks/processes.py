@@ -21,7 +21,7 @@ KINDS = (
     ("dagster api grpc", "Dagster code server"),
     ("dagster code-server", "Dagster code server"),
     ("dagster dev", "dagster dev"),
-    ("spawn_main", "Dagster run"),
+    ("multiprocessing.forkserver", "Dagster run"),
     ("main() dev", "label-assets dev"),
     ("label_assets.cli live", "live worker"),
     ("label_assets.cli serve", "API"),

@@ -141,7 +141,7 @@ def test_memory_is_judged_by_the_largest_process_of_any_part() -> None:
         ("python -m dagster._daemon run --instance-ref {postgres_url: postgresql+psycopg2://}", "Dagster daemon"),
         ("python -m dagster_webserver --port 1 --instance-ref {postgres_url: postgresql://}", "Dagster UI"),
         ("python -m dagster api grpc --socket x --instance-ref {postgres_url: postgresql://}", "Dagster code server"),
-        ("python -B -c from multiprocessing.spawn import spawn_main; spawn_main(tracker_fd=5)", "Dagster run"),
+        ("python -B -c from multiprocessing.forkserver import main; main(9, 10)", "Dagster run"),
         ("python -m label_assets.warehouse.embedded.clickhouse_owner --home x", "ClickHouse"),
         ("pginstall18/bin/postgres -D x", "PostgreSQL"),
         ("python -m benchmarks.part live tiny x y", "the benchmark itself"),
