@@ -78,7 +78,7 @@ def gap_report(warehouse: Warehouse, calendar: SessionCalendar, settings: Settin
 def _present_by_partition(ts: IntArray, expected: IntArray, months: MonthRun) -> dict[str, float]:
     borders = [*(month_start(month) for month in months.months), months.end_ts]
     wanted = np.histogram(expected, borders)[0].tolist()
-    present = np.histogram(expected[np.isin(expected, ts)], borders)[0].tolist()
+    present = np.histogram(expected[np.isin(expected, ts, assume_unique=True)], borders)[0].tolist()
     return {key: round(here / all_, 6) for key, here, all_ in zip(months.keys, present, wanted, strict=True) if all_}
 
 

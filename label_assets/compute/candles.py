@@ -49,7 +49,7 @@ def raw_rows(batch: CandleBatch, stored: pa.Table) -> pa.Table:
     for first_ts, last_ts in batch.spans:
         kept &= (stored_ts < first_ts) | (stored_ts > last_ts)
     kept |= np.isin(stored_ts, np.array([candle.ts for candle in batch.rejected], np.int64))
-    kept &= ~np.isin(stored_ts, batch.candles.ts)
+    kept &= ~np.isin(stored_ts, batch.candles.ts, assume_unique=True)
     return pa.concat_tables([rows, stored.filter(pa.array(kept))])
 
 

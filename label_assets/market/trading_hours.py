@@ -109,7 +109,7 @@ def holes(ts: IntArray, expected: IntArray) -> list[Hole]:
         ts: Open times of the candles that there are [epoch s], increasing.
         expected: Those that are expected [epoch s], increasing.
     """
-    missing = np.concatenate(([False], ~np.isin(expected, ts), [False]))
+    missing = np.concatenate(([False], ~np.isin(expected, ts, assume_unique=True), [False]))
     edges = np.flatnonzero(missing[1:] != missing[:-1])
     return [
         Hole(int(expected[first]), int(expected[end - 1]), int(end - first))

@@ -106,8 +106,9 @@ def count_disagreements(warehouse: Warehouse, scope: Scope, settings: Settings) 
     ).to_pylist():
         rows += group["label_rows"]
         _add(found, group, {rule: group[rule] for rule in RULES})
+    counted = frozenset(LABELS.names) - frozenset(_GROUP)
     for group in warehouse.query_text(_null_statement(), **asked).to_pylist():
-        counts = {name: count for name, count in group.items() if name in LABELS.names and name not in _GROUP}
+        counts = {name: count for name, count in group.items() if name in counted}
         _add(found, group, {f"{NULL_RULE} {name}": count for name, count in counts.items()})
     return found._replace(rows=rows)
 
