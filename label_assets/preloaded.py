@@ -1,22 +1,23 @@
-"""What a run needs, imported before there is one (`warm_runs`). Importing this opens nothing and starts no thread."""
+"""What a run needs, imported before there is one (`warm_runs`). Importing this opens no file, connection or server."""
 
 import gc
 import os
+from contextlib import suppress
+from importlib import import_module
 
-os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's would have one a core, and a copy has none of them
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # numpy's threads would not be in the copies
 
-import clickhouse_connect.driver.httpclient
-import dagster_postgres
-import matplotlib.pyplot
-import redis
-import sqlalchemy.dialects.postgresql.psycopg2
+for name in (
+    "clickhouse_connect.driver.httpclient",
+    "dagster_postgres",
+    "matplotlib.pyplot",
+    "redis",
+    "sqlalchemy.dialects.postgresql.psycopg2",
+    "label_assets.definitions",
+    "label_assets.instance",
+):
+    import_module(name)
 
-import label_assets.definitions
-import label_assets.instance
-from label_assets.compute.compilation import compile_kernels
-
-LIBRARIES = (clickhouse_connect.driver.httpclient, dagster_postgres, matplotlib.pyplot, redis, sqlalchemy)
-OURS = (label_assets.definitions, label_assets.instance)
-
-compile_kernels()  # or read them from where they were kept
+with suppress(Exception):  # a run meets the same, and tells it where people look
+    import_module("label_assets.compute.compilation").compile_kernels()  # or read from where they were kept
 gc.freeze()  # copies share what they do not touch

@@ -1,11 +1,11 @@
-"""Connections of Dagster to its PostgreSQL, kept open between statements.
+"""Connections of Dagster to its PostgreSQL, kept open between statements, and what it need not ask twice.
 
 Left to itself Dagster opens a connection for every statement: 400 of them in the run of one instrument's two years,
 1.6 CPU seconds of the server's 2.0. Kept ones are asked whether they still live before they are used, so that nobody
 notices a server that was started again in between; the web server, which Dagster does let keep its own, did not ask,
 and answered with errors.
 
-Belongs here: engines of SQLAlchemy. Does not belong here: which server (`stack`, `dagster.yaml`).
+Belongs here: engines of SQLAlchemy, memory of the schema. Does not belong here: which server (`stack`, `dagster.yaml`).
 """
 
 from collections.abc import Callable, Iterable
@@ -56,7 +56,7 @@ def keep_connections(
 def _remember_schema(storage: Any) -> None:
     """Ask once for each table and column that Dagster looks for before its statements: 115 times in such a run."""
     for name in ("has_table", "has_asset_key_col", "_has_asset_key_col_on_connection"):
-        if hasattr(storage, name):
+        if hasattr(storage, name) and name not in vars(storage):  # of the class: it was not done before
             setattr(storage, name, _once_found(getattr(storage, name)))
 
 

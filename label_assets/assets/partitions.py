@@ -7,7 +7,7 @@ window reaches (`compute.reach`).
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import islice
+from functools import lru_cache
 from typing import TYPE_CHECKING, cast
 
 import dagster as dg
@@ -29,6 +29,7 @@ MAX_PARTITIONS_PER_RUN = 600
 """At least the months of one instrument's history (50 years), so that a full backfill is one run an instrument."""
 
 KEPT_RANGES = 16
+"""Ranges of partitions whose keys are kept: a run asks for one, a code server for those of its backfills."""
 
 BACKFILL_POLICY = dg.BackfillPolicy.multi_run(max_partitions_per_run=MAX_PARTITIONS_PER_RUN)
 """One object for all assets: whole chains share one run."""
@@ -40,19 +41,15 @@ class InstrumentMonths(dg.MultiPartitionsDefinition):
     def __init__(self, partitions_defs: Mapping[str, dg.PartitionsDefinition[str]]) -> None:
         """Keep the dimensions."""
         super().__init__(partitions_defs)
-        self._in_range: dict[dg.PartitionKeyRange, Sequence[dg.MultiPartitionKey]] = {}
+        self._keys_in_range = lru_cache(maxsize=KEPT_RANGES)(super().get_partition_keys_in_range)
 
     def get_partition_keys_in_range(
         self,
         partition_key_range: dg.PartitionKeyRange,
         dynamic_partitions_store: "DynamicPartitionsStore | None" = None,
     ) -> Sequence[dg.MultiPartitionKey]:
-        """Keys of every instrument between, in every month between, both ends included."""
-        if partition_key_range not in self._in_range:
-            keys = super().get_partition_keys_in_range(partition_key_range, dynamic_partitions_store)
-            found = cast("Sequence[dg.MultiPartitionKey]", keys)
-            self._in_range = {**dict(islice(self._in_range.items(), KEPT_RANGES)), partition_key_range: found}
-        return self._in_range[partition_key_range]
+        """Keys of every instrument between, in every month between, both ends included; no dimension is dynamic."""
+        return cast("Sequence[dg.MultiPartitionKey]", self._keys_in_range(partition_key_range))
 
 
 def partitions(settings: Settings) -> InstrumentMonths:

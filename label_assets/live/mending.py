@@ -53,7 +53,8 @@ class CacheMending:
             run_id = str(self._cache.run("INFO", "server")["run_id"])
         except CacheUnavailableError:
             with contextlib.suppress(EmbeddedServerError):  # one of our own is started again, perhaps elsewhere
-                self._cache.move_to(cache_url(self._cache.settings) or "")
+                if url := cache_url(self._cache.settings):
+                    self._cache.move_to(url)
             return  # when it is back it has another one
         if self._run_id and run_id != self._run_id:
             LOG.warning("Redis was started anew: the hot cache is filled again")

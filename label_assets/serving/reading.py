@@ -56,15 +56,21 @@ class Reader:
                 return found, "cache", None
             cut = Rows(found.records[:limit], found.texts[:limit])
             return cut, "cache", int(found.records["ts"][limit])
+        page, start = await self.section_page(LABELS, section, between, limit, columns)
+        return page, "store", start
+
+    async def section_page(
+        self, table: Table, section: Section, between: tuple[int, int], limit: int, columns: Sequence[Column]
+    ) -> tuple[pa.Table, int | None]:
+        """Rows of labels or of their statistics that begin in [start, end), and the start of the next page."""
         rows = await self._store.query(
-            _statement(LABELS, columns, f"{_OF_SECTION} AND {_BETWEEN}", "t.ts"),
+            _statement(table, columns, f"{_OF_SECTION} AND {_BETWEEN}", "t.ts"),
             **_named(section),
             start=between[0],
             end=between[1],
             limit=limit + 1,
         )
-        page, start = cut_page(rows, limit)
-        return page, "store", start
+        return cut_page(rows, limit)
 
     async def latest(self, section: Section, count: int, columns: Sequence[Column]) -> tuple[Rows | pa.Table, str]:
         """The newest rows of labels, newest first."""

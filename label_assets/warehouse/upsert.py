@@ -135,7 +135,7 @@ def upsert(
     result = UpsertResult()
     for batch in _batches(ordered):
         rows = batch[0].rows if len(batch) == 1 else in_key_order(table, pa.concat_tables([p.rows for p in batch]))
-        result += _upsert_batch(client, table, [part.scope for part in batch], rows, (read, version))
+        result += _upsert_batch(client, table, [part.scope for part in batch], rows, read, version)
     return result
 
 
@@ -229,9 +229,8 @@ def _refuse_strangers(table: Table, scope: Scope, rows: pa.Table, ts: NDArray[np
 
 
 def _upsert_batch(
-    client: "Client", table: Table, scopes: Sequence[Scope], rows: pa.Table, how: tuple[Reader, int | None]
+    client: "Client", table: Table, scopes: Sequence[Scope], rows: pa.Table, read: Reader, made: int | None
 ) -> UpsertResult:
-    read, made = how
     started = time.perf_counter()
     before = stored_versions(client, table, scopes)
     stored = read(client, table, scopes) if before.number else table.wire_schema().empty_table()
@@ -239,9 +238,8 @@ def _upsert_batch(
     changed, vanished = _difference(table, rows, stored)
     version = before.newest
     if len(changed) or len(vanished):
-        version = max(
-            made or time.time_ns() // 1_000, version + 1
-        )  # a clock that was set back must not lose to old rows
+        # A clock that was set back must not lose to old rows.
+        version = max(made or time.time_ns() // 1_000, version + 1)
         _insert(client, table, version, _taken(rows, changed), _taken(stored, vanished))
     return UpsertResult(
         rows=rows.num_rows,

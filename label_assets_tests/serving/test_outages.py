@@ -85,9 +85,18 @@ def load(running: Running) -> Iterator[Load]:
 
 
 @pytest.fixture
-def market(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Settings]:
-    """A market on a ClickHouse and a Redis of its own."""
+def own_home(tmp_path: Path) -> Iterator[Path]:
+    """Folder of servers of its own; they end after the settings' fixture has dropped the database."""
     home = tmp_path / "home"
+    yield home
+    clickhouse.stop(home)
+    redis.stop(home)
+
+
+@pytest.fixture
+def market(own_home: Path, make_settings: Callable[..., Settings]) -> Iterator[Settings]:
+    """A market on a ClickHouse and a Redis of its own."""
+    home = own_home
     url = clickhouse.ensure_running(home).url
     settings = make_settings(
         home=home,
@@ -100,13 +109,6 @@ def market(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[S
     store_market(settings)
     yield settings
     clickhouse.ensure_running(home)  # the fixture of the settings drops the database
-    redis.stop(home)
-
-
-@pytest.fixture(autouse=True)
-def _stopped(market: Settings) -> Iterator[None]:
-    yield
-    redis.stop(market.home)
 
 
 def kill(pid: int | None) -> None:

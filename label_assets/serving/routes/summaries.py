@@ -8,7 +8,8 @@ import pyarrow as pa
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from label_assets.catalog.columns import Column, Table
+from label_assets.cache.sections import Section
+from label_assets.catalog.columns import Table
 from label_assets.catalog.statistics import LABEL_STATISTICS, LABEL_STATISTICS_MONTHLY
 from label_assets.serving.documents import NOT_MODIFIED, page_responses
 from label_assets.serving.formats import MEDIA_TYPES, Page, page_response
@@ -23,10 +24,7 @@ from label_assets.serving.parameters import (
     chosen_horizon,
     shown_time,
 )
-from label_assets.serving.reading import cut_page
 from label_assets.serving.services import Service
-from label_assets.warehouse.client import select_list
-from label_assets.warehouse.schema import storage_name
 
 router = APIRouter(prefix="/v1", tags=["summaries"])
 
@@ -56,32 +54,13 @@ async def statistics(
     """One row for each month (or day) that begins in the range, oldest first: counts by status and class, sums."""
     check_instrument(services.settings, instrument)
     check_granularity(granularity, services.settings.granularities)
-    horizon = chosen_horizon(services.settings, query.horizon)
+    section = Section(instrument, granularity, chosen_horizon(services.settings, query.horizon))
     table = _TABLES[query.period]
     wanted = wanted_page(request, services.settings, table, query)
-    found = await services.store.query(
-        _statistics_statement(table, tuple(wanted.columns)),
-        instrument=instrument,
-        granularity=granularity,
-        horizon=horizon,
-        start=wanted.between[0],
-        end=wanted.between[1],
-        limit=wanted.limit + 1,
-    )
-    rows, following = cut_page(found, wanted.limit)
+    rows, following = await services.reader.section_page(table, section, wanted.between, wanted.limit, wanted.columns)
     services.metrics.rows.labels(table.name).inc(rows.num_rows)
-    about = {"instrument_id": instrument, "granularity": granularity, "horizon": horizon}
-    page = Page(wanted.columns, rows, "store", about)
+    page = Page(wanted.columns, rows, "store", section._asdict())
     return await page_response(request, page, wanted.format, next_page(request, "start", following))
-
-
-def _statistics_statement(table: Table, columns: tuple[Column, ...]) -> str:
-    return (
-        f"SELECT {select_list(columns)} FROM `{storage_name(table)}` AS t FINAL "
-        "WHERE t.instrument_id = {instrument:String} AND t.granularity = {granularity:String} "
-        "AND t.horizon = {horizon:UInt16} AND t.ts >= toDateTime({start:UInt32}, 'UTC') "
-        "AND t.ts < toDateTime({end:UInt32}, 'UTC') ORDER BY t.ts LIMIT {limit:UInt32}"
-    )
 
 
 class CoverageQuery(BaseModel):
