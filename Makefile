@@ -29,6 +29,7 @@ $(VENV)/.local: $(BIN)/python pyproject.toml constraints.txt
 
 $(VENV)/.dev: $(VENV)/.local
 	$(INSTALL) --editable '.[local,serve,image,examples,dev]'
+	$(BIN)/label-assets compile --live
 	@touch $@
 
 demo: $(VENV)/.local

@@ -321,11 +321,18 @@ def monitor(
 
 
 @app.command("compile")
-def compile_() -> None:
+def compile_(
+    live: Annotated[bool, typer.Option("--live", help="Also what `label-assets live` calls.")] = False,
+) -> None:
     """Compile the kernels, which otherwise happens in the first run; part of an installation."""
-    from label_assets.compute.compilation import compile_kernels
+    if live:
+        from label_assets.live.compilation import compile_live_kernels
 
-    compile_kernels()
+        compile_live_kernels(load_settings())
+    else:
+        from label_assets.compute.compilation import compile_kernels
+
+        compile_kernels()
     typer.echo("kernels are compiled")
 
 

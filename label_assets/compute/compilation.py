@@ -18,12 +18,13 @@ HOUR_S = 3_600
 
 def compile_kernels() -> None:
     """Run every family on a few invented candles, so that all kernels are compiled and cached."""
-    market = MarketSlice("COMPILE", "H1", 0, 2**31, _zigzag(64, HOUR_S), _zigzag(256, HOUR_S // 4))
+    market = MarketSlice("COMPILE", "H1", 0, 2**31, zigzag(64, HOUR_S), zigzag(256, HOUR_S // 4))
     for table in COMPUTED_TABLES:
         compute_rows(table, market, 6, LabelSettings())
 
 
-def _zigzag(count: int, length_s: int) -> Candles:
+def zigzag(count: int, length_s: int) -> Candles:
+    """Invented candles of one length [s] without gaps."""
     ts = 1_700_000_000 // HOUR_S * HOUR_S + np.arange(count, dtype=np.int64) * length_s
     middle = 100.0 + np.abs(np.arange(count) % 16 - 8.0)
     return Candles(ts, ts + length_s, middle, middle + 1.0, middle - 1.0, middle + 0.5, np.ones(count))

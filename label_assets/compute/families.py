@@ -47,20 +47,11 @@ class _Inputs(NamedTuple):
 
 
 def _returns(inputs: _Inputs) -> Any:
-    sample = inputs.labels.granularity(inputs.market.granularity).quantile_sample
-    parameters = ReturnParameters(
-        horizon=inputs.horizon,
-        flat_return=inputs.labels.flat_return,
-        clip_atr=inputs.labels.clip_atr,
-        quantile_sample=sample,
-        quantile_minimum=min(100, sample // 2),
-    )
-    return returns(inputs.windows, parameters)
+    return returns(inputs.windows, return_parameters(inputs.labels, inputs.market.granularity, inputs.horizon))
 
 
 def _barriers(inputs: _Inputs) -> Any:
-    width = parse_width(inputs.labels.barrier_width)
-    fixed = barriers(inputs.market.path, inputs.windows, BarrierWidth(*width))
+    fixed = barriers(inputs.market.path, inputs.windows, barrier_width(inputs.labels))
     return _Columns({**fixed._asdict(), **_level_barriers(inputs)._asdict()})
 
 
@@ -72,11 +63,7 @@ def _level_barriers(inputs: _Inputs) -> LevelBarriers:
 
 def _made_level_barriers(inputs: _Inputs) -> LevelBarriers:
     around = levels_around_entries(inputs.market, inputs.windows, inputs.labels)
-    widths = LevelBarrierWidths(
-        barrier_atr=inputs.labels.level_barrier_atr,
-        ahead_atr=inputs.labels.level_ahead_atr,
-        margin_atr=inputs.labels.level_margin_atr,
-    )
+    widths = level_barrier_widths(inputs.labels)
     return level_barriers(inputs.market.path, inputs.windows, around.levels, around.considered, widths)
 
 
@@ -146,6 +133,32 @@ def window_parameters(labels: LabelSettings, granularity_name: str, horizon: int
         gap_limit_s=rung.gap_limit_s,
         minimum_coverage=labels.minimum_coverage,
         atr_period=labels.atr_period,
+    )
+
+
+def return_parameters(labels: LabelSettings, granularity_name: str, horizon: int) -> ReturnParameters:
+    """Parameters of labels 1–5 of one granularity and horizon."""
+    sample = labels.granularity(granularity_name).quantile_sample
+    return ReturnParameters(
+        horizon=horizon,
+        flat_return=labels.flat_return,
+        clip_atr=labels.clip_atr,
+        quantile_sample=sample,
+        quantile_minimum=min(100, sample // 2),
+    )
+
+
+def barrier_width(labels: LabelSettings) -> BarrierWidth:
+    """Width of the triple barrier."""
+    return BarrierWidth(*parse_width(labels.barrier_width))
+
+
+def level_barrier_widths(labels: LabelSettings) -> LevelBarrierWidths:
+    """Widths of the level-adjusted triple barrier."""
+    return LevelBarrierWidths(
+        barrier_atr=labels.level_barrier_atr,
+        ahead_atr=labels.level_ahead_atr,
+        margin_atr=labels.level_margin_atr,
     )
 
 

@@ -43,8 +43,13 @@ class OwnedTable(NamedTuple):
 
 def level_history(candles: Candles, atr: FloatArray, labels: LabelSettings, granularity_name: str) -> LevelHistory:
     """Levels of a slice of candles with their events and intervals."""
+    return LevelHistory(*levels(candles, atr, level_parameters(labels, granularity_name)))
+
+
+def level_parameters(labels: LabelSettings, granularity_name: str) -> LevelParameters:
+    """What a level is, of one granularity."""
     (touch_atr, touch_share), (break_atr, break_share) = parse_level_widths(labels.level_widths)
-    parameters = LevelParameters(
+    return LevelParameters(
         lifetime=labels.granularity(granularity_name).level_lifetime,
         span=labels.level_span,
         touch_atr=touch_atr,
@@ -53,7 +58,11 @@ def level_history(candles: Candles, atr: FloatArray, labels: LabelSettings, gran
         break_share=break_share,
         flip_deadline=labels.flip_deadline,
     )
-    return LevelHistory(*levels(candles, atr, parameters))
+
+
+def consideration(labels: LabelSettings) -> Consideration:
+    """Which levels an entry considers."""
+    return Consideration(labels.considered_atr, labels.merge_atr, labels.most_considered)
 
 
 class LevelsAroundEntries(NamedTuple):
@@ -74,8 +83,9 @@ def levels_around_entries(market: MarketSlice, windows: Windows, labels: LabelSe
 
     def make() -> LevelsAroundEntries:
         history = level_history(market.candles, windows.atr, labels, market.granularity)
-        consideration = Consideration(labels.considered_atr, labels.merge_atr, labels.most_considered)
-        considered = considered_levels(market.candles, windows, history.levels, history.intervals, consideration)
+        considered = considered_levels(
+            market.candles, windows, history.levels, history.intervals, consideration(labels)
+        )
         return LevelsAroundEntries(history.levels, considered)
 
     return market.made_once("levels around entries", labels, make)

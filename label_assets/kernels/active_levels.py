@@ -192,6 +192,13 @@ def _require_index(name: str, index: IntColumn, length: int) -> None:
 
 
 @njit(cache=True, nogil=True)
+def _sweep(ts: IntArray, levels: Levels, intervals: LevelIntervals) -> _Sweep:
+    """For short slices inside compiled code; numpy sorts long ones in a fraction of the time."""
+    valid_to = np.where(intervals.valid_to == NULL_INT, _FOREVER, intervals.valid_to)
+    return _Sweep(np.argsort(intervals.valid_from), np.argsort(valid_to), valid_to, ts[levels.pivot])
+
+
+@njit(cache=True, nogil=True)
 def _kernel(
     windows: Windows,
     levels: Levels,

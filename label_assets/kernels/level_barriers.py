@@ -10,7 +10,7 @@ from numba import njit
 
 from label_assets.kernels.active_levels import ConsideredLevels, checked_considered, checked_levels
 from label_assets.kernels.arrays import NULL_INT, Candles, FloatArray, IntArray, IntColumn
-from label_assets.kernels.barriers import _first_touch
+from label_assets.kernels.barriers import _first_touch, _FirstTouch
 from label_assets.kernels.checks import checked_candles, require_within
 from label_assets.kernels.levels import Levels
 from label_assets.kernels.windows import Windows, checked_windows, path_start
@@ -106,14 +106,31 @@ def level_barriers(
     upper, lower, adjusted, baseline = _place(windows, levels, considered, normal)
     # called from here, not from compiled code: numba's cache would not see an edit of the other file
     touch = _first_touch(path, windows, path_start(path, windows), upper, lower)
-    hit = np.where(touch.label == 1, UPPER, np.where(touch.label == -1, LOWER, touch.label)).astype(np.int32)
+    labels: LevelBarriers = _labels(touch, windows.entry_price, upper, lower, adjusted, baseline)
+    return labels
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _labels(
+    touch: _FirstTouch,
+    entry_price: FloatArray,
+    upper: FloatArray,
+    lower: FloatArray,
+    adjusted: IntColumn,
+    baseline: FloatArray,
+) -> LevelBarriers:
+    hit = np.empty(len(entry_price), np.int32)
+    etb_return = np.empty(len(entry_price), np.float64)
+    for i in range(len(entry_price)):
+        hit[i] = LOWER if touch.label[i] == -1 else touch.label[i]  # 1, 0 and NULL are codes as they are
+        etb_return[i] = touch.exit_price[i] / entry_price[i] - 1.0
     return LevelBarriers(
         touch.label,
         hit,
         touch.time,
         touch.end_ts,
         touch.exit_price,
-        touch.exit_price / windows.entry_price - 1.0,
+        etb_return,
         touch.ambiguous,
         upper,
         lower,

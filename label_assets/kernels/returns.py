@@ -79,7 +79,7 @@ def returns(windows: Windows, parameters: ReturnParameters) -> Returns:
     windows = checked_windows(windows)
     scaled = _scaled(windows, float(parameters.flat_return), float(parameters.clip_atr))
     forward, vol_scaled, bounded, sign, log_return = scaled
-    decile = _decile(forward, int(parameters.horizon), int(parameters.quantile_sample), minimum)
+    decile = _decile(forward, int(parameters.horizon), int(parameters.quantile_sample), minimum, 0)
     return Returns(forward, vol_scaled, bounded, sign, decile, log_return)
 
 
@@ -109,8 +109,10 @@ def _scaled(
 
 
 @njit(cache=True, nogil=True)
-def _decile(value: FloatArray, horizon: int, sample: int, minimum: int) -> IntColumn:
-    """Decile of every value among the `sample` values of which the last is `horizon` before it; NaN is no value.
+def _decile(value: FloatArray, horizon: int, sample: int, minimum: int, first: int) -> IntColumn:
+    """Decile of every value from `first` on among the `sample` values of which the last is `horizon` before it.
+
+    NaN is no value; what stands before `first` is only counted.
 
     Comparing with all of them is one vectorised sweep (155 ns for 1000, 30 ns for 156); a sorted window took
     384 and 177 ns.
@@ -123,7 +125,7 @@ def _decile(value: FloatArray, horizon: int, sample: int, minimum: int) -> IntCo
         if begin > 0:
             size -= not math.isnan(value[begin - 1])
         own = value[i]
-        if size < minimum or math.isnan(own):
+        if i < first or size < minimum or math.isnan(own):
             continue
         others = value[max(0, begin) : i - horizon + 1]
         less, equal = 0, 0

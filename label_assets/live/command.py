@@ -15,9 +15,9 @@ from types import FrameType
 
 from prometheus_client import start_http_server
 
-from label_assets.compute.compilation import compile_kernels
 from label_assets.compute.source import configured_source
 from label_assets.errors import LiveError
+from label_assets.live.compilation import compile_live_kernels
 from label_assets.live.feed import Fed, feed
 from label_assets.live.worker import Worker
 from label_assets.settings import Settings
@@ -41,7 +41,7 @@ def run_worker(settings: Settings, number: int) -> int:
     _log_to_stderr()
     # Without this a thread may hold the interpreter for 5 ms while a candle waits.
     sys.setswitchinterval(0.0005)
-    compile_kernels()
+    compile_live_kernels(settings)
     worker = Worker(settings)
     _on_signals(worker.stop)
     if settings.live.metrics_port:
@@ -74,6 +74,7 @@ def run_live(settings: Settings, workers: int) -> int:
     _log_to_stderr()
     stopping = threading.Event()
     _on_signals(stopping.set)
+    compile_live_kernels(settings)  # here once, or every worker would
     running = [_start(number) for number in range(workers)]
     LOG.info("%d workers: processes %s", workers, ", ".join(str(process.pid) for process in running))
     while not stopping.wait(0.2):

@@ -20,7 +20,7 @@ from label_assets.errors import CacheUnavailableError
 from label_assets.kernels.arrays import Candles
 from label_assets.live.candle_stream import Entry
 from label_assets.live.intake import Rejection, take_in
-from label_assets.live.newest import EventCounts, NewestRows, newest_rows
+from label_assets.live.newest import NewestRows, RowMaker
 from label_assets.live.rows import Appended
 from label_assets.live.shared import Shared
 from label_assets.live.tail import Tail
@@ -36,20 +36,16 @@ CACHE_PAUSE_S = 1.0
 
 @dataclass
 class HotInstrument:
-    """An instrument that the hot path serves: its tail, and the event counts of its windows."""
+    """An instrument that the hot path serves: its tail, and what makes rows of each labelled granularity."""
 
     tail: Tail
-    counts: dict[str, dict[int, EventCounts]]
+    makers: dict[str, RowMaker]
 
     @classmethod
     def of(cls, tail: Tail) -> "HotInstrument":
-        """With the counts of all that the tail holds."""
-        view, settings = tail.view, tail.settings
-        counts = {
-            name: {horizon: EventCounts(view, name, horizon) for horizon in settings.horizons}
-            for name in settings.granularities
-        }
-        return cls(tail, counts)
+        """With what all that the tail holds has to tell."""
+        view = tail.view
+        return cls(tail, {name: RowMaker(view, name) for name in tail.settings.granularities})
 
 
 @dataclass
@@ -153,8 +149,8 @@ class HotPath:
         made = [
             newest
             for name, count in added.items()
-            if name in hot.counts
-            for newest in newest_rows(view, name, count, hot.counts[name])
+            if name in hot.makers
+            for newest in hot.makers[name].rows(view, count)
         ]
         self._metrics.compute_seconds.inc(time.perf_counter() - started)
         hot.tail.trim()

@@ -9,7 +9,7 @@ from label_assets.compute.families import COMPUTED_TABLES, compute_rows
 from label_assets.compute.inputs import MarketSlice
 from label_assets.compute.rows import rows_from_arrays
 from label_assets.kernels.arrays import Candles
-from label_assets.live.newest import EventCounts, NewestRows, newest_rows
+from label_assets.live.newest import NewestRows, RowMaker
 from label_assets.live.tail import Tail
 from label_assets.market.resampling import ladder
 from label_assets.settings import Settings, load_settings
@@ -47,10 +47,7 @@ def as_lists(rows: NewestRows) -> dict[str, list[object]]:
 def feed(settings: Settings, base: Candles, begin: int, batches: list[int]) -> tuple[Tail, int]:
     """Append base candles in batches; after each compare what changed with a run over all candles so far."""
     tail = tail_of(settings, "EURUSD", Candles._make(column[:begin] for column in base))
-    counts = {
-        name: {horizon: EventCounts(tail.view, name, horizon) for horizon in settings.horizons}
-        for name in settings.granularities
-    }
+    makers = {name: RowMaker(tail.view, name) for name in settings.granularities}
     compared, end = 0, begin
     for size in batches:
         added: dict[str, int] = {}
@@ -62,7 +59,7 @@ def feed(settings: Settings, base: Candles, begin: int, batches: list[int]) -> t
         for name, count in added.items():
             if name not in settings.granularities:
                 continue
-            for rows in newest_rows(tail.view, name, count, counts[name]):
+            for rows in makers[name].rows(tail.view, count):
                 expected = expected_rows(settings, so_far, name, rows.horizon)
                 number = len(rows.columns["ts"])
                 for column, values in as_lists(rows).items():
@@ -90,8 +87,7 @@ def test_the_columns_are_those_of_labels() -> None:
     settings = settings_of()
     base = base_candles(settings, "EURUSD", at("2024-01-01"), at("2024-02-20"))
     tail = tail_of(settings, "EURUSD", base)
-    counts = {horizon: EventCounts(tail.view, "H1", horizon) for horizon in settings.horizons}
-    for rows in newest_rows(tail.view, "H1", 1, counts):
+    for rows in RowMaker(tail.view, "H1").rows(tail.view, 1):
         made = {"instrument_id", "granularity", "horizon", "label_version", "computed_at"} | set(rows.columns)
         assert made == set(LABELS.names)
 
@@ -106,7 +102,7 @@ def test_a_history_that_is_long_for_one_granularity_and_short_for_another() -> N
     assert "W" in tail.whole
     assert "H1" not in tail.whole
     for name in settings.granularities:
-        EventCounts(tail.view, name, 6)  # as for an instrument that is about to be served
+        RowMaker(tail.view, name)  # as for an instrument that is about to be served
 
 
 def test_tails_stay_bounded_and_right() -> None:
@@ -114,12 +110,12 @@ def test_tails_stay_bounded_and_right() -> None:
     settings = settings_of(granularities=["H1"], horizons=[3])
     base = base_candles(settings, "EURUSD", at("2022-01-01"), at("2022-12-01"))
     tail = tail_of(settings, "EURUSD", Candles._make(column[:1] for column in base))
-    counts = {"H1": {3: EventCounts(tail.view, "H1", 3)}}
+    maker = RowMaker(tail.view, "H1")
     longest = added = 0
     for index in range(1, len(base.ts)):
         added += tail.append(one(base, index)).get("H1", 0)
         if added and (index % 97 == 0 or index == len(base.ts) - 1):
-            rows = newest_rows(tail.view, "H1", added, counts["H1"])[0]
+            rows = maker.rows(tail.view, added)[0]
             added = 0
         if index % 500 == 0:
             tail.trim()

@@ -1,0 +1,262 @@
+"""Every kernel of the newest rows behind two compiled calls, without Python between them.
+
+A run calls one checked function a family for thousands of rows. A candle changes a dozen rows, of which the kernels
+take a tenth of the time that the calls, checks and copies around them take; so here compiled code calls the kernels of
+`kernels` itself. What it is given comes from a tail, whose candles are in order and were held against every rule.
+
+Belongs here: which kernel is given what. Does not belong here: formulas (`kernels`), which slices suffice
+(`live.newest`).
+"""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+
+from label_assets.kernels import (
+    active_levels,
+    arrays,
+    atr,
+    barriers,
+    excursions,
+    level_barriers,
+    level_breaks,
+    level_touches,
+    levels,
+    path_shape,
+    returns,
+    sample_weights,
+    volatility,
+    windows,
+)
+from label_assets.kernels.active_levels import Consideration, ConsideredLevels
+from label_assets.kernels.arrays import NULL_INT, Candles
+from label_assets.kernels.barriers import Barriers, BarrierWidth
+from label_assets.kernels.excursions import Excursions
+from label_assets.kernels.level_barriers import LevelBarriers, LevelBarrierWidths
+from label_assets.kernels.level_breaks import LevelBreaks
+from label_assets.kernels.level_touches import LevelTouches
+from label_assets.kernels.levels import LevelParameters, Levels
+from label_assets.kernels.path_shape import PathShape
+from label_assets.kernels.returns import ReturnParameters, Returns
+from label_assets.kernels.sample_weights import SampleWeights, WeightParameters
+from label_assets.kernels.volatility import Volatility
+from label_assets.kernels.windows import WindowParameters, Windows
+
+
+class AtEntries(NamedTuple):
+    """What the newest entries know of levels, the same for every horizon.
+
+    Attributes:
+        levels: Levels.
+        considered: Those that each of the entries considers.
+    """
+
+    levels: Levels
+    considered: ConsideredLevels
+
+
+class RowParameters(NamedTuple):
+    """Settings of one granularity and horizon, by kernel; of the windows those of the whole sample.
+
+    Attributes:
+        window: Of `path_windows`.
+        returned: Of `returns`.
+        width: Of `barriers`.
+        level_widths: Of `level_barriers`.
+        weight: Of `sample_weights`.
+        caps: Bounds of profit_factor and end_extremum_gap.
+    """
+
+    window: WindowParameters
+    returned: ReturnParameters
+    width: BarrierWidth
+    level_widths: LevelBarrierWidths
+    weight: WeightParameters
+    caps: tuple[float, float]
+
+
+class RowColumns(NamedTuple):
+    """Columns of path windows and of every family; of level_breaks event_burst is not set."""
+
+    windows: Windows
+    returns: Returns
+    barriers: Barriers
+    level_barriers: LevelBarriers
+    excursions: Excursions
+    volatility: Volatility
+    path_shape: PathShape
+    level_touches: LevelTouches
+    level_breaks: LevelBreaks
+    sample_weights: SampleWeights
+
+
+@njit(nogil=True)
+def _newest_considered(considered: ConsideredLevels, entries: int) -> ConsideredLevels:
+    count = len(considered.nearest_price)
+    offsets = considered.offsets[count - entries :]
+    return ConsideredLevels(
+        offsets - offsets[0],
+        considered.level[offsets[0] : offsets[entries]],
+        considered.is_support[offsets[0] : offsets[entries]],
+        considered.nearest_price[count - entries :],
+        considered.nearest_role[count - entries :],
+    )
+
+
+@njit(nogil=True, error_model="numpy")
+def _at_entries(
+    candles: Candles, atr_period: int, level: LevelParameters, consideration: Consideration, entries: int
+) -> AtEntries:
+    count = len(candles.ts)
+    ranges = atr._true_range(candles.high, candles.low, candles.close)
+    mean_range = atr._average(ranges, candles.close, atr_period)
+    found = levels._confirmed(candles, mean_range, level)
+    log = levels._lives(levels._Bars(candles.high, candles.low, candles.close), found, level)
+    intervals = levels._intervals(candles.close_ts, log)
+    known = Windows(  # of which nothing else is read when levels are chosen
+        candles.close_ts,
+        candles.close,
+        mean_range,
+        np.full(count, NULL_INT, np.int64),
+        np.full(count, np.nan),
+        np.zeros(count, np.int32),
+        np.zeros(count, np.float64),
+        np.zeros(count, np.int8),
+    )
+    first = max(0, count - entries)
+    sweep = active_levels._sweep(candles.ts, found, intervals)
+    considered = active_levels._kernel(known, found, intervals, sweep, consideration, first)
+    return AtEntries(found, _newest_considered(considered, count - first))
+
+
+@njit(nogil=True, error_model="numpy")
+def _windows(candles: Candles, path: Candles, parameters: WindowParameters) -> Windows:
+    ranges = atr._true_range(candles.high, candles.low, candles.close)
+    mean_range = atr._average(ranges, candles.close, parameters.atr_period)
+    return windows._kernel(candles, path.ts, path.close_ts, mean_range, parameters)
+
+
+@njit(nogil=True)
+def _returns(made: Windows, parameters: ReturnParameters, near: int) -> Returns:
+    first = len(made.entry_ts) - near
+    scaled = returns._scaled(made, parameters.flat_return, parameters.clip_atr)
+    decile = returns._decile(
+        scaled[0], parameters.horizon, parameters.quantile_sample, int(parameters.quantile_minimum), first
+    )
+    return Returns(
+        scaled[0][first:], scaled[1][first:], scaled[2][first:], scaled[3][first:], decile[first:], scaled[4][first:]
+    )
+
+
+@njit(nogil=True, error_model="numpy")
+def _volatility(candles: Candles, path_close: Any, made: Windows, start: Any, horizon: int) -> Volatility:
+    relative_range = (candles.high - candles.low) / candles.close
+    ranges = atr._true_range(candles.high, candles.low, candles.close)
+    return volatility._kernel(
+        volatility._Ahead(candles.close, relative_range, ranges), path_close, made, start, horizon
+    )
+
+
+@njit(nogil=True)
+def _weights(
+    candles: Candles, path: Candles, made: Windows, start: Any, adjusted: LevelBarriers, parameters: WeightParameters
+) -> SampleWeights:
+    touches = sample_weights._Touches(adjusted.etb_end_ts, adjusted.etb_upper, adjusted.etb_lower)
+    alive = sample_weights._alive(candles, path, made, start, touches, parameters.horizon)
+    return sample_weights._kernel(candles, made, adjusted.etb_end_ts, alive, parameters)
+
+
+@njit(nogil=True, error_model="numpy")
+def _newest_columns(
+    sample: Candles, sample_path: Candles, entry: AtEntries, parameters: RowParameters, near: int
+) -> RowColumns:
+    of_sample = _windows(sample, sample_path, parameters.window)
+    returned = _returns(of_sample, parameters.returned, near)
+    first = len(sample.ts) - near
+    candles = Candles(
+        sample.ts[first:],
+        sample.close_ts[first:],
+        sample.open[first:],
+        sample.high[first:],
+        sample.low[first:],
+        sample.close[first:],
+        sample.volume[first:],
+    )
+    bar = np.searchsorted(sample_path.ts, candles.close_ts[0]) if near > 0 else 0
+    path = Candles(
+        sample_path.ts[bar:],
+        sample_path.close_ts[bar:],
+        sample_path.open[bar:],
+        sample_path.high[bar:],
+        sample_path.low[bar:],
+        sample_path.close[bar:],
+        sample_path.volume[bar:],
+    )
+    made = Windows(
+        of_sample.entry_ts[first:],
+        of_sample.entry_price[first:],
+        of_sample.atr[first:],
+        of_sample.horizon_end_ts[first:],
+        of_sample.exit_price[first:],
+        of_sample.path_bars[first:],
+        of_sample.coverage[first:],
+        of_sample.window_status[first:],
+    )
+    start, _impossible = windows._starts(path.ts, made.entry_ts, made.path_bars)
+    considered = _newest_considered(entry.considered, near)
+    upper, lower, adjusted, baseline = level_barriers._place(made, entry.levels, considered, parameters.level_widths)
+    touch = barriers._first_touch(path, made, start, upper, lower)
+    adjusted_barriers = level_barriers._labels(touch, made.entry_price, upper, lower, adjusted, baseline)
+    touches = level_touches._kernel(path, made, start, entry.levels, considered)
+    return RowColumns(
+        made,
+        returned,
+        barriers._kernel(path, made, start, parameters.width.atr_multiple, parameters.width.price_share),
+        adjusted_barriers,
+        excursions._kernel(path.high, path.low, made, start, parameters.caps[0]),
+        _volatility(candles, path.close, made, start, parameters.weight.horizon),
+        path_shape._kernel(path, made, start, parameters.caps[1]),
+        touches,
+        level_breaks._kernel(path, made, start, entry.levels, considered, touches),
+        _weights(candles, path, made, start, adjusted_barriers, parameters.weight),
+    )
+
+
+def _sources() -> str:
+    """Digest of the kernels' sources."""
+    digest = hashlib.sha256()
+    for path in sorted(Path(arrays.__file__).parent.glob("*.py")):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def _compiled(sources: str) -> tuple[Callable[..., AtEntries], Callable[..., RowColumns]]:
+    """The two calls.
+
+    Args:
+        sources: Enters the key of numba's cache, which by itself sees edits of this file and not of those whose
+            functions are called here. For the same reason nothing else in this file is cached.
+    """
+
+    @njit(cache=True, nogil=True)
+    def at_entries(
+        candles: Candles, atr_period: int, level: LevelParameters, consideration: Consideration, entries: int
+    ) -> AtEntries:
+        _ = sources
+        return _at_entries(candles, atr_period, level, consideration, entries)
+
+    @njit(cache=True, nogil=True)
+    def newest_columns(
+        sample: Candles, sample_path: Candles, entry: AtEntries, parameters: RowParameters, near: int
+    ) -> RowColumns:
+        _ = sources
+        return _newest_columns(sample, sample_path, entry, parameters, near)
+
+    return at_entries, newest_columns
+
+
+at_entries, newest_columns = _compiled(_sources())
