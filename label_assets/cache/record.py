@@ -50,6 +50,16 @@ RECORD = np.dtype([(column.name, "<" + _format(column)) for column in _RECORDED]
 """One row without its texts."""
 
 
+_FLOATS = tuple(column for column in _RECORDED if RECORD[column.name].kind == "f")
+_INTEGERS = tuple(column for column in _RECORDED if RECORD[column.name].kind != "f")
+_FLOATS_WITHOUT_NULL = [row for row, column in enumerate(_FLOATS) if not column.nullable]
+_INTEGERS_WITHOUT_NULL = [row for row, column in enumerate(_INTEGERS) if not column.nullable]
+_INTEGER_NULLS = np.array([[_NULLS[_format(column)]] for column in _INTEGERS], np.int64)
+_WIDTHS = [np.iinfo(_format(column)) for column in _INTEGERS]
+_LEAST = np.array([[width.min + (width.min < 0)] for width in _WIDTHS], np.int64)
+_MOST = np.array([[width.max - (width.min == 0)] for width in _WIDTHS], np.int64)
+
+
 class Rows(NamedTuple):
     """Rows out of the cache, in the order they were asked for.
 
@@ -98,9 +108,8 @@ def encode(columns: pa.Table | Mapping[str, Any], versions: Sequence[int]) -> li
         CatalogError: for NULL where the catalogue has none, or a value that the column cannot hold.
     """
     records = np.empty(len(versions), RECORD)
-    for column in _RECORDED:
-        values, null = _values(columns[column.name])
-        _fill(records, column, values, null)
+    _fill_floats(records, columns)
+    _fill_integers(records, columns)
     texts = _texts(columns[_TEXTS[0]], len(versions))
     size, raw = RECORD.itemsize, records.tobytes()
     pack = msgpack.Packer().pack
@@ -128,44 +137,62 @@ def version_of(value: bytes) -> int:
     return int.from_bytes(value[:VERSION_BYTES], "big")
 
 
-def _values(column: pa.ChunkedArray | NDArray[Any] | float) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
-    """Values, and where they are NULL; None where the values themselves tell."""
-    if not isinstance(column, pa.ChunkedArray):
-        return np.asarray(column), None
-    if not column.null_count:
-        return column.to_numpy(), None
-    null = (
-        column.is_null().to_numpy(zero_copy_only=False) if isinstance(column, pa.Array) else column.is_null().to_numpy()
-    )
-    return column.fill_null(0).to_numpy(), null
+def _fill_floats(records: NDArray[Any], columns: pa.Table | Mapping[str, Any]) -> None:
+    values = np.empty((len(_FLOATS), len(records)))
+    for row, column in enumerate(_FLOATS):
+        values[row] = _values(columns[column.name], np.nan)
+    absent = np.isnan(values[_FLOATS_WITHOUT_NULL])
+    if absent.any():
+        place = int(np.argmax(absent.any(axis=1)))
+        raise _null_refused(_FLOATS[_FLOATS_WITHOUT_NULL[place]], absent[place])
+    for row, column in enumerate(_FLOATS):
+        records[column.name] = values[row]
 
 
-def _fill(records: NDArray[Any], column: Column, values: NDArray[Any], null: NDArray[np.bool_] | None) -> None:
-    target = records[column.name]
-    if target.dtype.kind == "f":
-        target[:] = values
-        if null is not None:
-            target[null] = np.nan
-        absent = np.isnan(target)
-    else:
-        if null is None:
-            null = np.asarray(values == NULL_INT) if values.dtype.kind == "i" else np.zeros(1, bool)
-        target[:] = np.where(null, _NULLS[_format(column)], values)
-        absent = target == _NULLS[_format(column)]
-        if (absent & ~null).any() or (np.asarray(target != values) & ~null).any():
-            raise CatalogError(
-                asked=f"column {column.name} as {column.type.name} in the hot cache",
-                found=f"values from {np.min(values)} to {np.max(values)}",
-                allowed=f"what {_format(column)} holds, without {_NULLS[_format(column)]}, which is NULL there",
-                action="widen the column's type in the catalogue",
-            )
-    if not column.nullable and absent.any():
+def _fill_integers(records: NDArray[Any], columns: pa.Table | Mapping[str, Any]) -> None:
+    """All columns are checked together: checks of one take longer than those of a few rows of all."""
+    values = np.empty((len(_INTEGERS), len(records)), np.int64)
+    for row, column in enumerate(_INTEGERS):
+        np.copyto(values[row], _values(columns[column.name], NULL_INT), casting="same_kind")  # no fractions cut off
+    null = values == NULL_INT
+    refused = ((values < _LEAST) | (values > _MOST)) & ~null
+    if refused.any():
+        row = int(np.argmax(refused.any(axis=1)))
+        column, known = _INTEGERS[row], values[row][~null[row]]
         raise CatalogError(
-            asked=f"{len(records)} values of column {column.name} for the hot cache",
-            found=f"{int(absent.sum())} of them NULL",
-            allowed="no NULL, says the catalogue",
-            action="report this: the kernel and the catalogue disagree",
+            asked=f"column {column.name} as {column.type.name} in the hot cache",
+            found=f"values from {known.min()} to {known.max()}",
+            allowed=f"{_LEAST[row, 0]} to {_MOST[row, 0]}: {_format(column)} without its NULL, {null_of(column)}",
+            action="widen the column's type in the catalogue",
         )
+    absent = null[_INTEGERS_WITHOUT_NULL]
+    if absent.any():
+        place = int(np.argmax(absent.any(axis=1)))
+        raise _null_refused(_INTEGERS[_INTEGERS_WITHOUT_NULL[place]], absent[place])
+    stored = np.where(null, _INTEGER_NULLS, values)
+    for row, column in enumerate(_INTEGERS):
+        records[column.name] = stored[row]
+
+
+def _values(column: pa.ChunkedArray | pa.Array | NDArray[Any] | float, null: float) -> NDArray[Any]:
+    """Values in which `null` stands for NULL."""
+    if not isinstance(column, pa.ChunkedArray | pa.Array):
+        return np.asarray(column)
+    if not column.null_count:
+        return np.asarray(column)
+    absent = np.asarray(column.is_null())
+    filled = np.asarray(column.fill_null(0)).astype(type(null))
+    filled[absent] = null
+    return filled
+
+
+def _null_refused(column: Column, absent: NDArray[np.bool_]) -> CatalogError:
+    return CatalogError(
+        asked=f"{len(absent)} values of column {column.name} for the hot cache",
+        found=f"{int(absent.sum())} of them NULL",
+        allowed="no NULL, says the catalogue",
+        action="report this: the kernel and the catalogue disagree",
+    )
 
 
 def _texts(column: Any, count: int) -> list[str]:

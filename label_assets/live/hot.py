@@ -143,7 +143,6 @@ class HotPath:
             return _Fresh([], [])
         view = hot.tail.view
         opens = {name: int(view.rungs[name].ts[-count]) for name, count in added.items()}
-        taken.appended[instrument_id] = Appended(view, first_ts, opens, entry_ids)
         self._metrics.candles.inc(len(entry_ids))
         started = time.perf_counter()
         made = [
@@ -153,6 +152,8 @@ class HotPath:
             for newest in hot.makers[name].rows(view, count)
         ]
         self._metrics.compute_seconds.inc(time.perf_counter() - started)
+        by_key = {(rows.granularity, rows.horizon): rows for rows in made}
+        taken.appended[instrument_id] = Appended(view, first_ts, opens, entry_ids, by_key)
         hot.tail.trim()
         return _Fresh(made, entry_ids)
 
@@ -198,15 +199,17 @@ def _is_known(tail: Tail, candle: Candles) -> bool:
 def encoded(made: Iterable[NewestRows], label_version: str, now_ts: int) -> list[EncodedWrite]:
     """Writes to the cache; all rows are encoded together, which costs as much as those of one section."""
     made = list(made)
-    lengths = [len(rows.columns["ts"]) for rows in made]
-    columns: dict[str, Any] = {name: np.concatenate([rows.columns[name] for rows in made]) for name in made[0].columns}
+    lengths = [rows.changed for rows in made]
+    columns: dict[str, Any] = {
+        name: np.concatenate([rows.columns[name][-rows.changed :] for rows in made]) for name in made[0].columns
+    }
     columns |= {"label_version": label_version, "computed_at": now_ts}
     values = encode(columns, [time.time_ns() // 1000] * sum(lengths))
     ends = np.cumsum(lengths).tolist()
     return [
         EncodedWrite(
             Section(rows.instrument_id, rows.granularity, rows.horizon),
-            rows.columns["ts"].tolist(),
+            rows.columns["ts"][-rows.changed :].tolist(),
             values[end - length : end],
         )
         for rows, length, end in zip(made, lengths, ends, strict=True)

@@ -40,13 +40,24 @@ class NewestRows(NamedTuple):
         instrument_id: The instrument.
         granularity: The granularity.
         horizon: The horizon [candles].
-        columns: `ts` and the columns of path windows and families; NaN and NULL_INT are NULL.
+        columns: `ts` and the columns of path windows and families; NaN and NULL_INT are NULL. The same candles for
+            every horizon of the granularity.
+        changed: So many of the newest can have changed; those before are as they were.
     """
 
     instrument_id: str
     granularity: str
     horizon: int
     columns: dict[str, NDArray[Any]]
+    changed: int
+
+    def after(self, earlier: "NewestRows") -> "NewestRows":
+        """These, and those before them that were made earlier."""
+        count = int(np.searchsorted(earlier.columns["ts"], self.columns["ts"][0]))
+        columns = {
+            name: np.concatenate([earlier.columns[name][:count], column]) for name, column in self.columns.items()
+        }
+        return self._replace(columns=columns, changed=count + self.changed)
 
 
 class _EventCounts:
@@ -58,7 +69,8 @@ class _EventCounts:
         self._burst = BurstParameters(horizon, rung.burst_sample, rung.burst_minimum)
         self._counts = np.empty(0, np.int32)
         ts = tail.rungs[granularity_name].ts
-        over = ts[: max(0, len(ts) - horizon)][-rung.burst_sample - horizon :]
+        self._most = rung.burst_sample + max(tail.settings.horizons)  # rows of every horizon are those of the longest
+        over = ts[: max(0, len(ts) - horizon)][-self._most :]
         if len(over):
             back = level_reach(tail.settings, granularity_name).back
             market = tail.slice(granularity_name, int(over[0]), int(over[-1]) + 1, back)
@@ -73,7 +85,7 @@ class _EventCounts:
         """Take in the counts of windows that are over now; event_burst of these and of the open ones after them."""
         known = np.concatenate([self._counts, over])
         is_open = np.full(self._burst.horizon, NULL_INT, np.int32)
-        self._counts = known[-self._burst.sample - self._burst.horizon :]
+        self._counts = known[-self._most :]
         return event_bursts(np.concatenate([known, is_open]), self._burst)
 
 
@@ -100,7 +112,7 @@ class RowMaker:
         """Rows that the newest candles can have changed, of every horizon.
 
         Args:
-            tail: Candles up to the newest.
+            tail: Candles up to the newest, and one at least.
             added: Candles that came since the last call, as many as `tail.MOST_ADDED` base candles make or fewer.
         """
         entries = 2 * max(self._of_horizon) + added
@@ -111,19 +123,19 @@ class RowMaker:
     def _rows_of_horizon(self, tail: TailView, horizon: int, added: int, known: AtEntries) -> NewestRows:
         parameters, counts = self._of_horizon[horizon]
         # Of the sample only its returns are asked for, and their ATR.
-        reach = parameters.returned.quantile_sample + 2 * horizon + added + self._atr_period
+        reach = parameters.returned.quantile_sample + horizon + max(self._of_horizon) + added + self._atr_period
         sample = newest(tail.rungs[self._granularity], reach)
         # The other families look no further back than one horizon before the first row that is asked for.
-        near = min(2 * horizon + added, len(sample.ts))
+        near = min(horizon + max(self._of_horizon) + added, len(sample.ts))
         made = newest_columns(sample, tail.path(self._granularity, sample), known, parameters, near)
         columns: dict[str, NDArray[Any]] = {"ts": sample.ts[len(sample.ts) - near :]}
         for family in made:
             columns |= family._asdict()
         over = columns["event_count"][: near - horizon][-added:] if near > horizon else columns["event_count"][:0]
         columns["event_burst"] = counts.bursts(over)
-        changed = min(horizon + added, near)
-        rows = {name: column[-changed:] for name, column in columns.items()}
-        return NewestRows(tail.instrument_id, self._granularity, horizon, rows)
+        kept = min(max(self._of_horizon) + added, near)
+        rows = {name: column[-kept:] for name, column in columns.items()}
+        return NewestRows(tail.instrument_id, self._granularity, horizon, rows, min(horizon + added, near))
 
 
 def _row_parameters(settings: Settings, granularity_name: str, horizon: int) -> RowParameters:

@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from queue import SimpleQueue
 
-import numpy as np
 import pyarrow as pa
 from urllib3.exceptions import HTTPError
 
@@ -256,11 +255,7 @@ class Store:
         now_ts = int(time.time())
         parts: Parts = {}
         for appended in batch.appended.values():
-            made = appended_parts(appended, self._shared.label_version, now_ts)
-            if made is None:  # backpressure keeps this from happening; a restatement reads what the tail lacks
-                self._restate(appended.view.instrument_id, _unstored_candles(appended), now_ts, is_unfinished=True)
-                continue
-            for table, own in made.items():
+            for table, own in appended_parts(appended, self._shared.label_version, now_ts).items():
                 parts.setdefault(table, []).extend(own)
         self._store_rejections(batch.rejections)
         made_us = max((appended.made_us for appended in batch.appended.values()), default=None)
@@ -352,9 +347,3 @@ class Store:
                 self.mending.begin_batch()
         self.mending.look()
         self.mending.mend(self._foreign.instruments)
-
-
-def _unstored_candles(appended: Appended) -> Candles:
-    base = appended.view.base
-    first = int(np.searchsorted(base.ts, appended.first_ts))
-    return Candles._make(column[first:] for column in base)

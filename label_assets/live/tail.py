@@ -20,6 +20,9 @@ from label_assets.settings import Settings
 MOST_ADDED = 2048
 """New base candles for which the tail holds the look-back of what they change."""
 
+_TRIM_STEP = 256
+"""Base candles between two looks at what can be forgotten."""
+
 _WEEK_S = 7 * 86_400
 
 
@@ -170,6 +173,7 @@ class Tail:
         self.rungs = {name: GrowingCandles(between(rungs[name], self._first_open, END_TS)) for name in settings.ladder}
         self._base = self.rungs[settings.base_granularity]
         self._bucket_end: dict[str, int] = {}
+        self._next_trim = 0
         for name in settings.ladder[1:]:
             self._note_bucket(name)
 
@@ -227,7 +231,13 @@ class Tail:
         return len(new.ts)
 
     def trim(self) -> None:
-        """Forget what is needed no more, once that is as much as is needed."""
+        """Forget what is needed no more, once that is as much as is needed; looks only now and then."""
+        if len(self._base) < self._next_trim:
+            return
+        self._trim()
+        self._next_trim = len(self._base) + _TRIM_STEP
+
+    def _trim(self) -> None:
         for name in reversed(self.settings.ladder):
             rung, need = self.rungs[name], self._needs[name]
             first = len(rung) - need.candles

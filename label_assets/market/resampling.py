@@ -34,6 +34,8 @@ def resample(base: Candles, granularity: str, calendar: SessionCalendar) -> Cand
         return base
     _check_order(base)
     bucket = calendar.bucket_open(base.ts, granularity)
+    if bucket[0] == bucket[-1]:
+        return _one(base, bucket, calendar.bucket_close(bucket[:1], granularity), granularity)
     first = np.flatnonzero(np.concatenate(([True], bucket[1:] != bucket[:-1])))
     last = np.append(first[1:], len(bucket)) - 1
     close_ts = calendar.bucket_close(bucket[first], granularity)
@@ -52,6 +54,22 @@ def resample(base: Candles, granularity: str, calendar: SessionCalendar) -> Cand
         low=np.minimum.reduceat(base.low, first)[:kept],
         close=base.close[last[:kept]],
         volume=volume[:kept],
+    )
+
+
+def _one(base: Candles, bucket: IntArray, close_ts: IntArray, granularity: str) -> Candles:
+    """As `resample`, of base candles in one bucket: what a candle at the end of a stream asks for."""
+    _check_nesting(base, close_ts, np.array([len(bucket) - 1]), granularity)
+    if base.close_ts[-1] < close_ts[0]:
+        return Candles._make(column[:0] for column in base)
+    return Candles(
+        ts=bucket[:1],
+        close_ts=close_ts,
+        open=base.open[:1],
+        high=base.high.max(keepdims=True),
+        low=base.low.min(keepdims=True),
+        close=base.close[-1:],
+        volume=np.bincount(np.zeros(len(bucket), np.intp), weights=base.volume).astype(np.float64, copy=False),
     )
 
 
