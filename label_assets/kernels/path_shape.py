@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from label_assets.kernels.arrays import MINIMUM_DENOMINATOR, NULL_INT, Candles, FloatArray, IntArray, IntColumn
 from label_assets.kernels.checks import checked_candles, require_within
@@ -38,24 +39,28 @@ class PathShape(NamedTuple):
     trend_t_value: FloatArray
 
 
-class _Walk(NamedTuple):
-    """What the first pass over the closes of a window gives."""
+_LANES = 32
+"""Windows of one number of bars, followed side by side. A sum must add bar after bar to be the same to the bit in
+every slice, so no single window can be vectorized; 32 of them can, and take half the time."""
 
-    drawdown: float
-    runup: float
-    lowest_close: float
-    underwater: int
-    length: float
-    mean_return: float  # of r_t, t = 1..n
-    mean_relative: float  # of C_t/P, t = 0..n
-
-
-class _Moments(NamedTuple):
-    """What the second pass gives."""
-
-    sigma: float  # of r_t, t = 1..n
-    third: float  # central moment of r_t, t = 1..n
-    product: float  # Σ (t − n/2)(C_t/P − mean), t = 0..n
+(
+    _ENTRY,  # P
+    _PEAK,
+    _TROUGH,
+    _DOWN,  # least C_t/peak
+    _UP,  # greatest C_t/trough
+    _UNDERWATER,
+    _LENGTH,
+    _MEAN_RETURN,  # of r_t, t = 1..n; its sum before that
+    _MEAN_RELATIVE,  # of C_t/P, t = 0..n; its sum before that
+    _SECOND,  # Σ of squared deviations of r_t
+    _THIRD,
+    _PRODUCT,  # Σ (t − n/2)(C_t/P − mean), t = 0..n
+    _SLOPE,
+    _RESIDUALS,  # Σ of squared residuals of the regression
+    _FIELDS,
+) = (field * _LANES for field in range(15))
+"""Where each field of the state begins: one array, for LLVM vectorizes no loop over so many that might overlap."""
 
 
 def path_shape(path: Candles, windows: Windows, end_extremum_cap: float = 10.0) -> PathShape:
@@ -91,107 +96,156 @@ def path_shape(path: Candles, windows: Windows, end_extremum_cap: float = 10.0) 
 
 @njit(cache=True, nogil=True, error_model="numpy")
 def _kernel(path: Candles, windows: Windows, start: IntArray, cap: float) -> PathShape:
-    count = len(start)
-    sharpe = np.full(count, np.nan)
-    drawdown_depth = np.full(count, np.nan)
-    time_underwater = np.full(count, NULL_INT, np.int32)
-    skewness = np.full(count, np.nan)
-    end_gap = np.full(count, np.nan)
-    efficiency = np.full(count, np.nan)
-    runup_height = np.full(count, np.nan)
-    trend = np.full(count, np.nan)
-    buffer = np.empty(windows.path_bars.max() if count > 0 else 0, np.float64)
-    for i in range(count):
-        if windows.window_status[i] != COMPLETE:
-            continue
-        entry, end = windows.entry_price[i], windows.exit_price[i]
-        bars = slice(start[i], start[i] + windows.path_bars[i])
-        relative = buffer[: windows.path_bars[i]]
-        walk = _walk(path.close[bars], entry, relative)
-        moments = _moments(relative, walk)
-        if moments.sigma >= MINIMUM_DENOMINATOR:
-            sharpe[i] = (end / entry - 1.0) / moments.sigma
-            if len(relative) >= 3:
-                skewness[i] = moments.third / (moments.sigma * moments.sigma * moments.sigma)
-        if len(relative) >= 3:
-            trend[i] = _t_value(relative, walk.mean_relative, moments.product)
-        drawdown_depth[i] = walk.drawdown
-        time_underwater[i] = walk.underwater
-        if walk.lowest_close / entry >= MINIMUM_DENOMINATOR:
-            runup_height[i] = walk.runup
-        moved = abs(end - entry)
-        if moved / entry >= MINIMUM_DENOMINATOR:
-            extreme = _highest(path.high[bars]) if end > entry else _lowest(path.low[bars])
-            end_gap[i] = min(cap, abs(end - extreme) / moved)
-        if walk.length / entry >= MINIMUM_DENOMINATOR:
-            efficiency[i] = moved / walk.length
-    return PathShape(sharpe, drawdown_depth, time_underwater, skewness, end_gap, efficiency, runup_height, trend)
+    labels, rows = _null_labels(len(start)), _complete_by_length(windows.window_status, windows.path_bars)
+    room = (windows.path_bars[rows[-1]] + 1 if len(rows) > 0 else 0) * _LANES
+    closes, relative = np.ones(room), np.ones(room)  # C_t and C_t/P, t = 0..n, of one lane after the other
+    state = np.ones(_FIELDS)
+    begin = 0
+    while begin < len(rows):
+        n, end = windows.path_bars[rows[begin]], begin
+        while end < min(begin + _LANES, len(rows)) and windows.path_bars[rows[end]] == n:
+            row, lane = rows[end], end - begin
+            state[_ENTRY + lane] = windows.entry_price[row]
+            _spread(path.close[start[row] : start[row] + n], closes[_LANES + lane :])
+            end += 1
+        _walk(closes, relative, state, n)
+        _regress(relative, state, n)
+        _write(labels, rows[begin:end], state, path, windows, start, cap)
+        begin = end
+    return labels
 
 
-@njit(cache=True, nogil=True, error_model="numpy")
-def _walk(closes: FloatArray, entry: float, relative: FloatArray) -> _Walk:
-    """One pass over the closes; also writes C_t/P, t = 1..n, to `relative`."""
-    peak = trough = previous = entry
-    down, up, length, underwater = 1.0, 1.0, 0.0, 0  # down, up: extreme C_t/peak and C_t/trough
-    total_return, total_relative = 0.0, 1.0
+@njit(cache=True, nogil=True)
+def _complete_by_length(window_status: NDArray[np.int8], path_bars: IntColumn) -> IntArray:
+    """Rows of the complete windows by their number of path bars, then time: sorted by counting."""
+    position = np.zeros((path_bars.max() if len(path_bars) > 0 else 0) + 2, np.int64)
+    for i in range(len(path_bars)):
+        if window_status[i] == COMPLETE:
+            position[path_bars[i] + 1] += 1
+    for n in range(len(position) - 1):
+        position[n + 1] += position[n]
+    rows = np.empty(position[-1], np.int64)
+    for i in range(len(path_bars)):
+        if window_status[i] == COMPLETE:
+            rows[position[path_bars[i]]] = i
+            position[path_bars[i]] += 1
+    return rows
+
+
+@njit(cache=True, nogil=True)
+def _null_labels(count: int) -> PathShape:
+    real = np.full((7, count), np.nan)
+    underwater = np.full(count, NULL_INT, np.int32)
+    return PathShape(real[0], real[1], underwater, real[2], real[3], real[4], real[5], real[6])
+
+
+@njit(cache=True, nogil=True)
+def _spread(closes: FloatArray, lane: FloatArray) -> None:
+    """Write the closes of a window to every `_LANES`-th element."""
     for t in range(len(closes)):
-        close = closes[t]
-        relative[t] = close / entry
-        total_return += relative[t] - 1.0
-        total_relative += relative[t]
-        peak = close if close > peak else peak
-        trough = close if close < trough else trough
-        below, above = close / peak, close / trough
-        down = below if below < down else down
-        up = above if above > up else up
-        underwater += close < entry
-        length += abs(close - previous)
-        previous = close
-    n = len(closes)
-    return _Walk(down - 1.0, up - 1.0, trough, underwater, length, total_return / n, total_relative / (n + 1))
-
-
-@njit(cache=True, nogil=True)
-def _highest(prices: FloatArray) -> float:
-    highest: float = prices[0]
-    for t in range(1, len(prices)):
-        highest = prices[t] if prices[t] > highest else highest
-    return highest
-
-
-@njit(cache=True, nogil=True)
-def _lowest(prices: FloatArray) -> float:
-    lowest: float = prices[0]
-    for t in range(1, len(prices)):
-        lowest = prices[t] if prices[t] < lowest else lowest
-    return lowest
+        lane[t * _LANES] = closes[t]
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _moments(relative: FloatArray, walk: _Walk) -> _Moments:
-    n = len(relative)
-    middle = n / 2.0
-    second, third = 0.0, 0.0
-    product = -middle * (1.0 - walk.mean_relative)
-    for t in range(n):
-        deviation = relative[t] - 1.0 - walk.mean_return
-        second += deviation * deviation
-        third += deviation * deviation * deviation
-        product += (t + 1 - middle) * (relative[t] - walk.mean_relative)
-    return _Moments(math.sqrt(second / n), third / n, product)
+def _walk(closes: FloatArray, relative: FloatArray, state: FloatArray, n: int) -> None:
+    """First pass over the closes; lanes without a window hold some other numbers."""
+    for k in range(_LANES):
+        entry = state[_ENTRY + k]
+        closes[k] = state[_PEAK + k] = state[_TROUGH + k] = entry
+        state[_DOWN + k] = state[_UP + k] = state[_MEAN_RELATIVE + k] = 1.0
+        state[_UNDERWATER + k] = state[_LENGTH + k] = state[_MEAN_RETURN + k] = 0.0
+    for t in range(1, n + 1):
+        previous, present = closes[(t - 1) * _LANES : t * _LANES], closes[t * _LANES : (t + 1) * _LANES]
+        relatives = relative[t * _LANES : (t + 1) * _LANES]
+        for k in range(_LANES):
+            close, entry, peak, trough = present[k], state[_ENTRY + k], state[_PEAK + k], state[_TROUGH + k]
+            relatives[k] = close / entry
+            state[_MEAN_RETURN + k] += relatives[k] - 1.0
+            state[_MEAN_RELATIVE + k] += relatives[k]
+            peak = close if close > peak else peak
+            trough = close if close < trough else trough
+            state[_PEAK + k], state[_TROUGH + k] = peak, trough
+            below, above = close / peak, close / trough
+            state[_DOWN + k] = below if below < state[_DOWN + k] else state[_DOWN + k]
+            state[_UP + k] = above if above > state[_UP + k] else state[_UP + k]
+            state[_UNDERWATER + k] += 1.0 if close < entry else 0.0
+            state[_LENGTH + k] += abs(close - previous[k])
+    for k in range(_LANES):
+        state[_MEAN_RETURN + k] /= n
+        state[_MEAN_RELATIVE + k] /= n + 1
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _t_value(relative: FloatArray, mean: float, product: float) -> float:
-    """Slope over standard error of 1, relative_1..relative_n on t = 0..n; residuals are summed, not differences."""
-    n = len(relative)
+def _regress(relative: FloatArray, state: FloatArray, n: int) -> None:
+    """Second pass: moments and slope. Third: residuals, which are summed and not differences."""
     middle = n / 2.0
-    spread = n * (n + 1.0) * (n + 2.0) / 12.0  # Σ (t − n/2)²
-    slope = product / spread
-    residual = 1.0 - mean + slope * middle
-    squares = residual * residual
-    for t in range(n):
-        residual = relative[t] - mean - slope * (t + 1 - middle)
-        squares += residual * residual
-    error = math.sqrt(squares / (n - 1) / spread)
-    return slope / error if error >= MINIMUM_DENOMINATOR else math.nan
+    for k in range(_LANES):
+        state[_SECOND + k] = state[_THIRD + k] = 0.0
+        state[_PRODUCT + k] = -middle * (1.0 - state[_MEAN_RELATIVE + k])
+    for t in range(1, n + 1):
+        relatives = relative[t * _LANES : (t + 1) * _LANES]
+        for k in range(_LANES):
+            deviation = relatives[k] - 1.0 - state[_MEAN_RETURN + k]
+            state[_SECOND + k] += deviation * deviation
+            state[_THIRD + k] += deviation * deviation * deviation
+            state[_PRODUCT + k] += (t - middle) * (relatives[k] - state[_MEAN_RELATIVE + k])
+    for k in range(_LANES):
+        state[_SLOPE + k] = state[_PRODUCT + k] / _squared_times(n)
+        residual = 1.0 - state[_MEAN_RELATIVE + k] + state[_SLOPE + k] * middle
+        state[_RESIDUALS + k] = residual * residual
+    for t in range(1, n + 1):
+        relatives = relative[t * _LANES : (t + 1) * _LANES]
+        for k in range(_LANES):
+            residual = relatives[k] - state[_MEAN_RELATIVE + k] - state[_SLOPE + k] * (t - middle)
+            state[_RESIDUALS + k] += residual * residual
+
+
+@njit(cache=True, nogil=True)
+def _squared_times(n: int) -> float:
+    """Σ (t − n/2)², t = 0..n."""
+    return n * (n + 1.0) * (n + 2.0) / 12.0
+
+
+@njit(cache=True, nogil=True)
+def _extremes(high: FloatArray, low: FloatArray) -> tuple[float, float]:
+    highest, lowest = high[0], low[0]
+    for t in range(1, len(high)):
+        highest = high[t] if high[t] > highest else highest
+        lowest = low[t] if low[t] < lowest else lowest
+    return highest, lowest
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _write(
+    labels: PathShape,
+    rows: IntArray,
+    state: FloatArray,
+    path: Candles,
+    windows: Windows,
+    start: IntArray,
+    cap: float,
+) -> None:
+    """Write the labels of the windows of a block. A call a window would take as long as all of its labels."""
+    n = windows.path_bars[rows[0]]
+    spread = _squared_times(n)
+    for lane in range(len(rows)):
+        i, bars = rows[lane], slice(start[rows[lane]], start[rows[lane]] + n)
+        entry, end, length = windows.entry_price[i], windows.exit_price[i], state[_LENGTH + lane]
+        moved = abs(end - entry)
+        sigma = math.sqrt(state[_SECOND + lane] / n)
+        if sigma >= MINIMUM_DENOMINATOR:
+            labels.path_sharpe[i] = (end / entry - 1.0) / sigma
+            if n >= 3:
+                labels.path_skewness[i] = state[_THIRD + lane] / n / (sigma * sigma * sigma)
+        error = math.sqrt(state[_RESIDUALS + lane] / (n - 1) / spread)
+        if n >= 3 and error >= MINIMUM_DENOMINATOR:
+            labels.trend_t_value[i] = state[_SLOPE + lane] / error
+        labels.drawdown_depth[i] = state[_DOWN + lane] - 1.0
+        labels.time_underwater[i] = int(state[_UNDERWATER + lane])
+        if state[_TROUGH + lane] / entry >= MINIMUM_DENOMINATOR:
+            labels.runup_height[i] = state[_UP + lane] - 1.0
+        if moved / entry >= MINIMUM_DENOMINATOR:
+            highest, lowest = _extremes(path.high[bars], path.low[bars])
+            labels.end_extremum_gap[i] = min(cap, abs(end - (highest if end > entry else lowest)) / moved)
+        if length / entry >= MINIMUM_DENOMINATOR:
+            labels.path_efficiency[i] = moved / length
