@@ -136,7 +136,7 @@ def measure(size: Size, home: Path) -> Measured:
         land_market(home / "landing", names, months)
         _store_history(settings, names, months)
         start_ts = month_start(next_month(months[1]))
-        hours = ROUNDS[size] + WARM_UP_ROUNDS + SUSTAINED_S[size] * RATE / len(names) / CANDLES_AN_HOUR
+        hours = 2 * ROUNDS[size] + WARM_UP_ROUNDS + SUSTAINED_S[size] * RATE / len(names) / CANDLES_AN_HOUR
         end_ts = start_ts + int(hours / 80 + 2) * WEEK_S  # a week has some 110 hours that every market trades
         coming = _whole_hours([market_candles(name, start_ts, end_ts) for name in names])
         queue, cache = open_queue(settings), HotCache(settings, str(cache_url(settings)))
@@ -144,7 +144,8 @@ def measure(size: Size, home: Path) -> Measured:
             ear = Ear(settings)
             ear.start()
             stream = Stream(settings, queue, port, names, coming)
-            rounds = [_round(stream, cache, ear) for _ in range(ROUNDS[size] + WARM_UP_ROUNDS)][WARM_UP_ROUNDS:]
+            rounds = [_round(stream, cache, ear, names) for _ in range(ROUNDS[size] + WARM_UP_ROUNDS)][WARM_UP_ROUNDS:]
+            alone = [_round(stream, cache, ear, [names[turn % len(names)]]) for turn in range(ROUNDS[size])]
             sustained, notes = _sustained(stream, SUSTAINED_S[size])
             ear.end()
         queue.close()
@@ -155,6 +156,13 @@ def measure(size: Size, home: Path) -> Measured:
     return Measured(
         figures=[
             *quantiles("all at once", "ms", latencies, SHARES, "candle in stream → all its labels in Redis"),
+            *quantiles(
+                "one alone",
+                "ms",
+                [value for each in alone for value in each.milliseconds],
+                SHARES,
+                "candle in stream → all its labels in Redis, of one instrument while the others are quiet",
+            ),
             figure("all at once, the last of a round", "ms", "wall", slowest),
             figure("rows a candle changes", "rows", "none", [each.rows / count for each in rounds]),
             *sustained,
@@ -163,7 +171,7 @@ def measure(size: Size, home: Path) -> Measured:
             f"{count} instruments with history since {months[0]}, {len(rounds)} rounds, one worker. In a round every "
             "instrument's candle closes an hour at once (and H4, D or W with it): a new row of each, and the open ones "
             "that it changes. Of each candle the time until the last of its rows is told by Redis, which has stored it "
-            "before.",
+            f"before. Alone: {len(alone)} rounds in which one instrument's candle closes, one after the other.",
             *notes,
         ],
         peak_rss=watch.peak_rss,
@@ -243,38 +251,39 @@ class Stream:
             coming: Their candles, as many of each.
         """
         self.names, self.port = names, port
-        self._settings, self._queue, self._coming = settings, queue, coming
-        self._sent = 0
+        self._settings, self._queue = settings, queue
+        self._coming = dict(zip(names, coming, strict=True))
+        self._sent = dict.fromkeys(names, 0)
 
-    def send(self) -> None:
-        """The next candle of every instrument, in one round trip."""
+    def send(self, names: Sequence[str]) -> None:
+        """The next candle of some instruments, in one round trip."""
         pipeline = self._queue.pipeline(transaction=False)
-        for name, candles in zip(self.names, self._coming, strict=True):
-            pipeline.xadd(stream_key(self._settings, name), entry_fields(candles, self._sent))
+        for name in names:
+            pipeline.xadd(stream_key(self._settings, name), entry_fields(self._coming[name], self._sent[name]))
+            self._sent[name] += 1
         pipeline.execute()
-        self._sent += 1
 
     def wait_until_taken(self) -> None:
         """Wait until the worker has counted all that was sent."""
-        count = self._sent * len(self.names)
+        count = sum(self._sent.values())
         _wait("the worker takes all candles", lambda: (_counter(self.port, "candles_total") or 0.0) >= count)
 
 
-def _round(stream: Stream, cache: HotCache, ear: Ear) -> Round:
-    """An hour of every instrument; what is measured is its last candle."""
+def _round(stream: Stream, cache: HotCache, ear: Ear, names: Sequence[str]) -> Round:
+    """An hour of some instruments; what is measured is its last candle."""
     for _ in range(CANDLES_AN_HOUR - 1):
-        stream.send()
+        stream.send(names)
     stream.wait_until_taken()
     time.sleep(QUIET_S)
     ear.taken()
     started = time.perf_counter()
-    stream.send()
+    stream.send(names)
     _wait(
         "labels of all instruments",
-        lambda: len(ear.instruments()) == len(stream.names) and time.perf_counter() - ear.last_at > QUIET_S,
+        lambda: len(ear.instruments()) == len(names) and time.perf_counter() - ear.last_at > QUIET_S,
     )
     heard = ear.taken()
-    last = [max(each.at for each in heard if each.section.instrument_id == name) for name in stream.names]
+    last = [max(each.at for each in heard if each.section.instrument_id == name) for name in names]
     _check_readable(cache, heard)
     return Round([(at - started) * 1e3 for at in last], sum(each.rows for each in heard))
 
@@ -295,7 +304,7 @@ def _sustained(stream: Stream, seconds: float) -> tuple[list[Figure], list[str]]
         pause = started + number * len(stream.names) / RATE - time.perf_counter()
         if pause > 0:
             time.sleep(pause)
-        stream.send()
+        stream.send(stream.names)
     sent_s = time.perf_counter() - started
     stream.wait_until_taken()
     done_s = time.perf_counter() - started
