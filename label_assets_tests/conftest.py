@@ -15,6 +15,7 @@ from hypothesis import settings as hypothesis_settings
 from label_assets.settings import Settings, load_settings
 from label_assets.warehouse.client import Warehouse, connect
 from label_assets.warehouse.embedded import clickhouse
+from label_assets_tests.databases import Databases
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -47,27 +48,44 @@ def clickhouse_url(home: Path) -> str:
     return clickhouse.ensure_running(home).url
 
 
+@pytest.fixture(scope="session")
+def databases(clickhouse_url: str) -> Iterator[Databases]:
+    """Databases of the session's server, empty and with the schema of the catalogue."""
+    kept = Databases(clickhouse_url)
+    yield kept
+    kept.close()
+
+
 @pytest.fixture
-def make_settings(home: Path, clickhouse_url: str, tmp_path: Path) -> Iterator[Callable[..., Settings]]:
-    """Settings with a database of their own on the session's server; the databases are dropped afterwards."""
-    made: list[Settings] = []
+def new_database(clickhouse_url: str) -> Iterator[str]:
+    """Name of a database that nobody has made yet; it is dropped afterwards."""
+    name = f"t_{uuid.uuid4().hex[:12]}"
+    yield name
+    client = connect(clickhouse_url, "default")
+    client.command(f"DROP DATABASE IF EXISTS `{name}` SYNC")
+    client.close()
+
+
+@pytest.fixture
+def make_settings(databases: Databases, clickhouse_url: str, tmp_path: Path) -> Iterator[Callable[..., Settings]]:
+    """Settings with an empty database of their own on the session's server, unless one is named."""
+    taken: list[str] = []
 
     def make(**overrides: Any) -> Settings:
+        if "database" not in overrides:
+            taken.append(databases.take())
+            overrides = {**overrides, "database": taken[-1]}
         defaults: dict[str, Any] = {
             "home": tmp_path / "home",
             "clickhouse_url": clickhouse_url,
-            "database": f"t_{uuid.uuid4().hex[:12]}",
             "instruments": ["EURUSD", "GBPUSD", "USDJPY"],
             "pictures": False,  # a second of matplotlib a run; test_pictures has them
         }
-        made.append(load_settings(**(defaults | overrides)))
-        return made[-1]
+        return load_settings(**(defaults | overrides))
 
     yield make
-    for settings in made:
-        client = connect(str(settings.clickhouse_url), settings.database)
-        client.command(f"DROP DATABASE IF EXISTS `{settings.database}` SYNC")
-        client.close()
+    for name in taken:
+        databases.give_back(name)
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 import dagster as dg
+import numpy as np
 
 from label_assets.assets.accounting import (
     data_version,
@@ -134,10 +135,11 @@ def candle_assets(
             reader.forget()
             reader.expect_written(owned.scope)
             ts = owned.rows["ts"].to_numpy()
-            base = int((owned.rows["granularity"].to_numpy() == settings.base_granularity).sum())
-            present = gap_report(warehouse, calendar, settings, months).present_by_partition
+            base = ts[owned.rows["granularity"].to_numpy() == settings.base_granularity].astype(np.int64)
+            inside = base[base >= months.start_ts]
+            present = gap_report(warehouse, calendar, settings, months, inside).present_by_partition
             coverage = [{"coverage": present[key]} if key in present else {} for key in months.keys]
-            read = f"{base} raw candles"
+            read = f"{len(base)} raw candles"
             report(context, Written(months, result, ts, ts[:0], compute_ms, read, {}, monthly=coverage))
         return dg.MaterializeResult()
 

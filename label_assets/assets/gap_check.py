@@ -55,10 +55,23 @@ class GapReport(NamedTuple):
     shorter_holes: int
 
 
-def gap_report(warehouse: Warehouse, calendar: SessionCalendar, settings: Settings, months: MonthRun) -> GapReport:
+def gap_report(
+    warehouse: Warehouse,
+    calendar: SessionCalendar,
+    settings: Settings,
+    months: MonthRun,
+    opens: IntArray | None = None,
+) -> GapReport:
     """Compare the base candles of a run of months with the hours of the market.
 
     Nothing is expected before the instrument's oldest candle and after its newest: what has not come yet is no hole.
+
+    Args:
+        warehouse: Where candles are.
+        calendar: Trading session.
+        settings: The settings.
+        months: The months.
+        opens: Open times of the base candles in them [epoch s], increasing; read where they are not at hand.
     """
     instrument, base = settings.instrument(months.instrument_id), settings.base_granularity
     asked: dict[str, Any] = {"instrument": instrument.name, "granularity": base}
@@ -66,12 +79,13 @@ def gap_report(warehouse: Warehouse, calendar: SessionCalendar, settings: Settin
     expected = expected_opens(
         instrument.kind, base, calendar, max(months.start_ts, span["oldest"]), min(months.end_ts, span["newest"] + 1)
     )
-    rows = warehouse.query("read_candle_opens_between", start=months.start_ts, end=months.end_ts, **asked)
-    ts = rows["ts"].to_numpy().astype(np.int64)
-    found = holes(ts, expected)
+    if opens is None:
+        rows = warehouse.query("read_candle_opens_between", start=months.start_ts, end=months.end_ts, **asked)
+        opens = rows["ts"].to_numpy().astype(np.int64)
+    found = holes(opens, expected)
     limit = HOLE_LIMIT_S.get(instrument.kind, 0)
     unexpected = [hole for hole in found if hole.candles * granularity(base).seconds > limit]
-    present = _present_by_partition(ts, expected, months)
+    present = _present_by_partition(opens, expected, months)
     return GapReport(instrument, len(expected), present, unexpected, len(found) - len(unexpected))
 
 

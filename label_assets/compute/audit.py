@@ -103,13 +103,49 @@ def audit_rows(
     """
     stored = _stored_rows(warehouse, keys)
     recompute = partial(_recomputed, settings, calendar)
-    found = []
-    for _, group in groupby(sorted(keys, key=_neighborhood), _neighborhood):
-        near = list(group)
-        evidence = _evidence(warehouse, calendar, settings, near)
-        for key in near:
-            found += _differences(recompute, evidence, key, stored.get(key, {}))
-    return found
+    read = _RawReader(warehouse, calendar, settings.base_granularity)
+    groups = [list(group) for _, group in groupby(sorted(keys, key=_neighborhood), _neighborhood)]
+    around = [_candles_around(warehouse, settings, near) for near in groups]
+    found: dict[int, list[Difference]] = {}
+    # The widest first: the others mostly lie within it, and its raw candles are theirs.
+    for place in sorted(range(len(groups)), key=lambda place: (groups[place][0].instrument_id, -_span(around[place]))):
+        near = groups[place]
+        evidence = _Evidence(around[place], read(near[0].instrument_id, around[place]))
+        found[place] = [item for key in near for item in _differences(recompute, evidence, key, stored.get(key, {}))]
+    return [item for place in range(len(groups)) for item in found[place]]
+
+
+def _span(candles: Candles) -> int:
+    return int(candles.close_ts[-1] - candles.ts[0]) if len(candles.ts) else 0
+
+
+class _RawReader:
+    """Reads raw candles; a stretch of time within the one read last is cut out of it."""
+
+    def __init__(self, warehouse: Warehouse, calendar: SessionCalendar, base: str) -> None:
+        self._warehouse, self._calendar, self._base = warehouse, calendar, base
+        self._last: tuple[str, int, int, Candles] | None = None
+
+    def __call__(self, instrument_id: str, candles: Candles) -> Candles:
+        """Raw candles from the first to the last of some candles, and the one that follows."""
+        start_ts, end_ts = (int(candles.ts[0]), int(candles.close_ts[-1])) if len(candles.ts) else (0, 0)
+        last = self._last
+        if last is None or last[0] != instrument_id or not last[1] <= start_ts <= end_ts <= last[2]:
+            last = self._last = (instrument_id, start_ts, end_ts, self._read(instrument_id, start_ts, end_ts))
+        raw = last[3]
+        first, end = np.searchsorted(raw.ts, (start_ts, end_ts))
+        return Candles._make(array[first : end + 1] for array in raw)
+
+    def _read(self, instrument_id: str, start_ts: int, end_ts: int) -> Candles:
+        rows = self._warehouse.query(
+            "read_raw_candles_between",
+            instrument=instrument_id,
+            granularity=self._base,
+            start=start_ts,
+            end=end_ts,
+        )
+        close_ts = self._calendar.bucket_close(rows["ts"].to_numpy().astype(np.int64), self._base)
+        return candles_from_rows(rows.append_column("close_ts", [close_ts]))
 
 
 def _neighborhood(key: RowKey) -> tuple[str, str, int]:
@@ -185,11 +221,11 @@ def _stored_rows(warehouse: Warehouse, keys: Sequence[RowKey]) -> dict[RowKey, d
     return rows
 
 
-def _evidence(warehouse: Warehouse, calendar: SessionCalendar, settings: Settings, keys: Sequence[RowKey]) -> _Evidence:
+def _candles_around(warehouse: Warehouse, settings: Settings, keys: Sequence[RowKey]) -> Candles:
     """Candles from the first that may enter a row to twice the longest horizon after the last row."""
     first, last = min(keys, key=lambda key: key.ts), max(keys, key=lambda key: key.ts)
     around = reach.slice_reach(settings, first.granularity)
-    candles = candles_from_rows(
+    return candles_from_rows(
         warehouse.query(
             "read_candles_around",
             instrument=first.instrument_id,
@@ -200,15 +236,6 @@ def _evidence(warehouse: Warehouse, calendar: SessionCalendar, settings: Setting
             after=2 * around.forward + 1,
         )
     )
-    raw = warehouse.query(
-        "read_raw_candles_between",
-        instrument=first.instrument_id,
-        granularity=settings.base_granularity,
-        start=int(candles.ts[0]) if len(candles.ts) else 0,
-        end=int(candles.close_ts[-1]) if len(candles.ts) else 0,
-    )
-    close_ts = calendar.bucket_close(raw["ts"].to_numpy().astype(np.int64), settings.base_granularity)
-    return _Evidence(candles, candles_from_rows(raw.append_column("close_ts", [close_ts])))
 
 
 def _recomputed(

@@ -29,9 +29,9 @@ def label_rows(warehouse: Warehouse, scope: Scope, label_version: str, now_ts: i
     Raises:
         WarehouseError: if a family has other rows than path_windows, with what to materialize.
     """
-    windows = warehouse.read_written(PATH_WINDOWS, scope)
-    families = {family.name: warehouse.read_written(family.table, scope) for family in FAMILIES}
-    return joined_rows(scope.instrument_id, windows, families, label_version, now_ts)
+    rows = warehouse.read_all_written([PATH_WINDOWS, *(family.table for family in FAMILIES)], scope)
+    families = {family.name: rows[family.table.name] for family in FAMILIES}
+    return joined_rows(scope.instrument_id, rows[PATH_WINDOWS.name], families, label_version, now_ts)
 
 
 def joined_rows(

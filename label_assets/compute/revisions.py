@@ -218,19 +218,18 @@ def read_opens_around(
 ) -> dict[str, IntArray]:
     """Open times of stored candles as `reach.affected_opens` needs them; arguments as `read_affected_months`."""
     stamps = np.array(changed)
-    opens = {}
-    for name in (settings.base_granularity, *settings.granularities):
-        is_base = name == settings.base_granularity
-        around = reach.Reach(0, 0) if is_base else reach.slice_reach(settings, name)
-        first_open, last_open = calendar.bucket_open(stamps, name).tolist()
-        rows = warehouse.query(
-            "read_opens_around",
-            instrument=instrument_id,
-            granularity=name,
-            start=first_open,
-            end=last_open,
-            before=around.forward + 1,
-            after=around.back + 1 + is_base,
-        )
-        opens[name] = rows["ts"].to_numpy().astype(np.int64)
-    return opens
+    names = (settings.base_granularity, *settings.granularities)
+    # Of each granularity the same numbers on each side: one statement instead of one each.
+    arounds = [reach.slice_reach(settings, name) for name in settings.granularities]
+    borders = [calendar.bucket_open(stamps, name).tolist() for name in names]
+    rows = warehouse.query(
+        "read_opens_around",
+        instrument=instrument_id,
+        granularities=list(names),
+        starts=[first for first, _ in borders],
+        ends=[last for _, last in borders],
+        before=max(around.forward for around in arounds) + 1,
+        after=max(around.back for around in arounds) + 1,
+    )
+    ts, granularities = rows["ts"].to_numpy().astype(np.int64), rows["granularity"].to_numpy()
+    return {name: ts[granularities == name] for name in names}

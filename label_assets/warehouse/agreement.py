@@ -10,9 +10,10 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from label_assets.catalog.columns import Column
-from label_assets.catalog.families import FAMILIES, LABELS
+from label_assets.catalog.families import FAMILIES
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
+from label_assets.warehouse.statements import statement
 from label_assets.warehouse.upsert import Scope
 
 RULES: Mapping[str, str] = MappingProxyType(
@@ -93,45 +94,26 @@ def null_violation(column: Column) -> str:
 
 def count_disagreements(warehouse: Warehouse, scope: Scope, settings: Settings) -> Disagreements:
     """Rows of `labels` of a scope that break a rule of `RULES` or the catalogue's NULL rules."""
-    asked = {"instrument": scope.instrument_id, "start": scope.start_ts, "end": scope.end_ts}
     labels = settings.labels
-    found = Disagreements(0, Counter(), Counter())
-    rows = 0
-    for group in warehouse.query(
-        "count_labels_that_disagree",
-        **asked,
+    nulls = {column.name: null_violation(column) for family in FAMILIES for column in family.table.columns}
+    nulls = {f"{NULL_RULE} {name}": broken for name, broken in nulls.items() if broken}
+    groups = warehouse.query_text(
+        statement("count_labels_that_disagree").replace(
+            "/* null rules */", ", ".join(f"countIf({broken}) AS `{rule}`" for rule, broken in nulls.items())
+        ),
+        instrument=scope.instrument_id,
+        start=scope.start_ts,
+        end=scope.end_ts,
         minimum_coverage=labels.minimum_coverage,
         flat_return=labels.flat_return,
         barrier_atr=labels.level_barrier_atr,
-    ).to_pylist():
-        rows += group["label_rows"]
-        _add(found, group, {rule: group[rule] for rule in RULES})
-    counted = frozenset(LABELS.names) - frozenset(_GROUP)
-    for group in warehouse.query_text(_null_statement(), **asked).to_pylist():
-        counts = {name: count for name, count in group.items() if name in counted}
-        _add(found, group, {f"{NULL_RULE} {name}": count for name, count in counts.items()})
-    return found._replace(rows=rows)
-
-
-_GROUP = ("month", "granularity", "horizon")
-
-
-def _add(found: Disagreements, group: Mapping[str, object], counts: Mapping[str, int]) -> None:
-    found.by_month[str(group["month"])] += sum(counts.values())
-    found.where.update(
-        {f"{group['granularity']} {group['horizon']} {rule}": count for rule, count in counts.items() if count}
-    )
-
-
-def _null_statement() -> str:
-    conditions = {column.name: null_violation(column) for family in FAMILIES for column in family.table.columns}
-    counts = ", ".join(f"countIf({broken}) AS `{name}`" for name, broken in conditions.items() if broken)
-    return (
-        f"SELECT formatDateTime(t.ts, '%Y-%m') AS month, t.granularity AS granularity, t.horizon AS horizon, {counts} "
-        "FROM (SELECT * FROM labels WHERE instrument_id = {instrument:String} "
-        "AND labels.ts >= toDateTime({start:UInt32}, 'UTC') AND labels.ts < toDateTime({end:UInt32}, 'UTC')) AS t "
-        "GROUP BY month, granularity, horizon"
-    )
+    ).to_pylist()
+    found = Disagreements(sum(group["label_rows"] for group in groups), Counter(), Counter())
+    for group in groups:
+        counts = {rule: group[rule] for rule in (*RULES, *nulls) if group[rule]}
+        found.by_month[group["month"]] += sum(counts.values())
+        found.where.update({f"{group['granularity']} {group['horizon']} {rule}": n for rule, n in counts.items()})
+    return found
 
 
 def count_overdue_open_rows(warehouse: Warehouse, instrument_id: str, settings: Settings) -> OverdueRows:

@@ -21,7 +21,15 @@ from label_assets.settings import Settings
 from label_assets.warehouse import migration
 from label_assets.warehouse.schema import storage_name
 from label_assets.warehouse.statements import statement
-from label_assets.warehouse.upsert import Scope, ScopeRows, UpsertResult, in_key_order, stored_versions, upsert
+from label_assets.warehouse.upsert import (
+    Scope,
+    ScopeRows,
+    StoredRows,
+    UpsertResult,
+    in_key_order,
+    stored_versions,
+    upsert,
+)
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
@@ -203,7 +211,12 @@ class Warehouse:
     def read(self, table: Table, scope: Scope, names: Sequence[str] = ()) -> pa.Table:
         """Rows of a table within a scope, in key order, in the wire schema; only some columns where they are named."""
         with _named_errors(f"rows of {table.name} for {scope.instrument_id}"):
-            return read_newest(self.client, table, [scope], names)
+            return read_newest(self.client, table, [scope], names).rows
+
+    def read_all(self, table: Table, scopes: Sequence[Scope], names: Sequence[str] = ()) -> pa.Table:
+        """As `read`, of scopes that do not overlap, in one statement."""
+        with _named_errors(f"rows of {table.name} for {len(scopes)} scopes"):
+            return read_newest(self.client, table, scopes, names).rows
 
     def read_written(self, table: Table, scope: Scope, *, exact: bool = True) -> pa.Table:
         """As `read`: the rows that this object wrote there itself, if it kept them and nobody else wrote since.
@@ -218,13 +231,31 @@ class Warehouse:
 
     def written(self, table: Table, scope: Scope, *, exact: bool = True) -> pa.Table | None:
         """As `read_written`; None if they are to be read."""
-        written = self._written.get((table.name, scope))
-        if written is None or (exact and not written.is_exact):
-            return None
-        with _named_errors(f"versions of {table.name} for {scope.instrument_id}"):
-            found = stored_versions(self.client, table, [scope], below=written.version)
-        is_ours = found.newest == written.version and found.older <= written.version_before
-        return written.rows if is_ours else None
+        return self._still_ours([table], scope, exact=exact).get(table.name)
+
+    def read_all_written(self, tables: Sequence[Table], scope: Scope) -> dict[str, pa.Table]:
+        """As `read_written` for several tables, by their names: whether anybody else wrote is asked once for all."""
+        ours = self._still_ours(tables, scope, exact=True)
+        return {table.name: ours[table.name] if table.name in ours else self.read(table, scope) for table in tables}
+
+    def _still_ours(self, tables: Sequence[Table], scope: Scope, *, exact: bool) -> dict[str, pa.Table]:
+        """Rows that this object wrote, kept and that nobody wrote over, by the names of their tables."""
+        kept = {table.name: self._written.get((table.name, scope)) for table in tables}
+        known = {name: each for name, each in kept.items() if each is not None and (each.is_exact or not exact)}
+        if not known:
+            return {}
+        with _named_errors(f"versions of {', '.join(known)} for {scope.instrument_id}"):
+            found = stored_versions(
+                self.client,
+                [table for table in tables if table.name in known],
+                [scope],
+                below=[each.version for each in known.values()],
+            )
+        return {
+            name: each.rows
+            for (name, each), versions in zip(known.items(), found, strict=True)
+            if versions.newest == each.version and versions.older <= each.version_before
+        }
 
     def upsert(self, table: Table, scope: Scope, rows: pa.Table) -> UpsertResult:
         """Make the rows of a scope be exactly `rows`; see `warehouse.upsert`."""
@@ -265,7 +296,7 @@ def read_scopes(client: "Client", table: Table, scopes: Sequence[Scope]) -> pa.T
     return _whole(client.query_arrow(sql, parameters=parameters, use_strings=True)).cast(table.wire_schema())
 
 
-def read_newest(client: "Client", table: Table, scopes: Sequence[Scope], names: Sequence[str] = ()) -> pa.Table:
+def read_newest(client: "Client", table: Table, scopes: Sequence[Scope], names: Sequence[str] = ()) -> StoredRows:
     """As `read_scopes`, for half of its time: the newest version of each row is found here, not by FINAL.
 
     Args:
@@ -284,16 +315,18 @@ def read_newest(client: "Client", table: Table, scopes: Sequence[Scope], names: 
         f"WHERE {conditions} ORDER BY {', '.join(f't.{name}' for name in table.key_names)}, t.version"
     )
     found = _whole(client.query_arrow(sql, parameters=parameters, use_strings=True))
+    version = found["version"].to_numpy()
+    newest = int(version.max(initial=0))
     is_followed = np.zeros(found.num_rows, bool)  # by another version of the same row
     if found.num_rows > 1:
         equal = [pc.equal(found[name].slice(1), found[name].slice(0, found.num_rows - 1)) for name in keys]
         is_followed[:-1] = np.logical_and.reduce([each.to_numpy() for each in equal])
-        version = found["version"].to_numpy()
         if (is_followed[:-1] & (version[1:] == version[:-1])).any():
-            return read_scopes(client, table, scopes).select(names)  # which of the two is shown is up to the server
+            # Which of the two is shown is up to the server.
+            return StoredRows(read_scopes(client, table, scopes).select(names), newest)
     is_kept = ~is_followed & (found["is_deleted"].to_numpy() == 0)
     rows = found.select(names).cast(pa.schema([table.wire_schema().field(name) for name in names]))
-    return rows if is_kept.all() else rows.filter(pa.array(is_kept)).combine_chunks()
+    return StoredRows(rows if is_kept.all() else rows.filter(pa.array(is_kept)).combine_chunks(), newest)
 
 
 def _within(scopes: Sequence[Scope]) -> tuple[str, dict[str, Any]]:

@@ -103,7 +103,22 @@ class ScopeRows(NamedTuple):
     rows: pa.Table
 
 
-Reader = Callable[["Client", Table, Sequence[Scope]], pa.Table]
+class StoredRows(NamedTuple):
+    """What is in some scopes.
+
+    Attributes:
+        rows: The rows in key order, in the table's wire schema.
+        newest: Newest version of them, tombstones included; 0 where nothing was ever stored.
+    """
+
+    rows: pa.Table
+    newest: int
+
+
+Reader = Callable[["Client", Table, Sequence[Scope]], StoredRows]
+
+MANY_COLUMNS = 40
+"""To plan the reading of a table of so many columns takes 20 to 80 ms, to look whether there is anything to read 12."""
 
 
 def upsert(
@@ -232,11 +247,10 @@ def _upsert_batch(
     client: "Client", table: Table, scopes: Sequence[Scope], rows: pa.Table, read: Reader, made: int | None
 ) -> UpsertResult:
     started = time.perf_counter()
-    before = stored_versions(client, table, scopes)
-    stored = read(client, table, scopes) if before.number else table.wire_schema().empty_table()
+    stored, newest = _stored(client, table, scopes, read)
     read_done = time.perf_counter()
     changed, vanished = _difference(table, rows, stored)
-    version = before.newest
+    version = newest
     if len(changed) or len(vanished):
         # A clock that was set back must not lose to old rows.
         version = max(made or time.time_ns() // 1_000, version + 1)
@@ -251,39 +265,50 @@ def _upsert_batch(
         written_ts=rows["ts"].to_numpy()[changed],
         removed_ts=stored["ts"].to_numpy()[vanished],
         version=version,
-        version_before=before.newest,
+        version_before=newest,
     )
 
 
+def _stored(client: "Client", table: Table, scopes: Sequence[Scope], read: Reader) -> StoredRows:
+    if len(table.columns) >= MANY_COLUMNS and not stored_versions(client, [table], scopes)[0].newest:
+        return StoredRows(table.wire_schema().empty_table(), 0)
+    return read(client, table, scopes)
+
+
 class StoredVersions(NamedTuple):
-    """Versions within some scopes, or a little around them; tombstones included.
+    """Versions of a table within some scopes, or a little around them; tombstones included.
 
     Attributes:
         newest: The newest version, 0 where nothing was ever stored.
         older: The newest one below a given one, 0 where there is none.
-        number: Number of versions of all rows.
     """
 
     newest: int
     older: int
-    number: int
 
 
-def stored_versions(client: "Client", table: Table, scopes: Sequence[Scope], below: int = 0) -> StoredVersions:
-    """Versions within some scopes; `older` is the newest one below `below`."""
+def stored_versions(
+    client: "Client", tables: Sequence[Table], scopes: Sequence[Scope], below: Sequence[int] = ()
+) -> list[StoredVersions]:
+    """Versions of each table within some scopes; `older` is the newest one below the table's `below`, default 0.
+
+    One statement for all: one each would take 12 ms, of which seven are the way to the server.
+    """
     granularities = {scope.granularity for scope in scopes}
+    text = statement("read_newest_version")
+    parts = [text.replace("{table:", f"{{table{k}:").replace("{below:", f"{{below{k}:") for k in range(len(tables))]
     found = client.query(
-        statement("read_newest_version"),
+        " UNION ALL ".join(f"SELECT {k} AS place, newest, older FROM ({part})" for k, part in enumerate(parts)),
         parameters={
-            "table": storage_name(table),
             "instruments": sorted({scope.instrument_id for scope in scopes}),
             "granularities": [] if None in granularities else sorted(map(str, granularities)),
             "start": min(scope.start_ts for scope in scopes),
             "end": max(scope.end_ts for scope in scopes),
-            "below": below,
+            **{f"table{k}": storage_name(table) for k, table in enumerate(tables)},
+            **{f"below{k}": version for k, version in enumerate(below or [0] * len(tables))},
         },
     ).result_rows
-    return StoredVersions(*map(int, found[0]))
+    return [StoredVersions(int(newest), int(older)) for _, newest, older in sorted(found, key=lambda row: int(row[0]))]
 
 
 def _taken(rows: pa.Table, index: NDArray[np.int64]) -> pa.Table:

@@ -18,9 +18,9 @@ def redis_url(home: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def settings(make_settings: Callable[..., Settings], redis_url: str) -> Settings:
+def settings(make_settings: Callable[..., Settings], new_database: str, redis_url: str) -> Settings:
     """Two instruments, one horizon more than the default."""
-    return make_settings(redis_url=redis_url, instruments=["EURUSD", "GBPUSD"], horizons=[6, 24])
+    return make_settings(database=new_database, redis_url=redis_url, instruments=["EURUSD", "GBPUSD"], horizons=[6, 24])
 
 
 @pytest.fixture

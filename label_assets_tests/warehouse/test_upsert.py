@@ -198,13 +198,15 @@ def test_what_is_compared_is_what_the_view_shows(warehouse: Warehouse) -> None:
         warehouse.upsert(
             CANDLES, WHOLE, candle_table("EURUSD", [("H1", hour, 1.0 + hour % (turn + 1)) for hour in hours])
         )
-        assert read_newest(warehouse.client, CANDLES, [WHOLE]).equals(warehouse.read(CANDLES, WHOLE)), turn
+        assert read_newest(warehouse.client, CANDLES, [WHOLE]).rows.equals(warehouse.read(CANDLES, WHOLE)), turn
     columns = ", ".join(f"`{name}`" for name in CANDLES.names if name != "close")
     warehouse.client.command(
         f"INSERT INTO candles_storage ({columns}, close, version, is_deleted) "
         f"SELECT {columns}, close + 1, version, is_deleted FROM candles_storage"
     )
-    assert read_newest(warehouse.client, CANDLES, [WHOLE]).equals(warehouse.read(CANDLES, WHOLE)), "one version twice"
+    assert read_newest(warehouse.client, CANDLES, [WHOLE]).rows.equals(warehouse.read(CANDLES, WHOLE)), (
+        "one version twice"
+    )
 
 
 def test_a_key_that_occurs_twice_is_refused(warehouse: Warehouse) -> None:

@@ -15,13 +15,20 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any
 
 from label_assets.warehouse.embedded.clickhouse_sql import InsertHead, quoted, quoted_name
 
 # Every statement: since 26.3 an insert is asynchronous by default, which merges inserts of several clients into one
-# part and acknowledges out of order.
-DEFAULT_SETTINGS = {"async_insert": "0"}
+# part and acknowledges out of order. And none is compiled: an expression met the third time costs LLVM 20 ms and more,
+# a statement over all labels half a second, which no table on one machine brings back.
+DEFAULT_SETTINGS = {
+    "async_insert": "0",
+    "compile_expressions": "0",
+    "compile_aggregate_expressions": "0",
+    "compile_sort_description": "0",
+}
 
 # Every insert of a body, unless the client sets them: one insert becomes one block and so one part per partition,
 # and a body that ends early leaves nothing behind, because nothing is written before its end.
@@ -33,6 +40,10 @@ INSERT_SETTINGS = {
 
 _CODE = re.compile(r"Code: (\d+)\. ?")
 _NAME = re.compile(r"^[A-Za-z_][A-Za-z0-9_.]*$")
+_PLAIN = re.compile(r"[\w.-]+", re.ASCII)
+
+_MOST_KNOWN_SETTINGS = 1000
+_NEVER_IN_ADDRESS = "readonly"  # it would refuse the SET of the others
 
 
 class EngineError(Exception):
@@ -270,22 +281,44 @@ class Engine:
             library.connect(f"{folder}?max_server_memory_usage_to_ram_ratio={memory_ratio}&log_queries=0")
         )
         self.version = self._root.value("SELECT version()")
+        self._known_settings: set[tuple[str, str]] = set()
 
-    def open(self, comment: str = "") -> Handle:
-        """Return a fresh handle with the default settings.
+    def open(self, comment: str = "", settings: Mapping[str, str] = MappingProxyType({}), database: str = "") -> Handle:
+        """Return a fresh handle with the default settings and some more.
 
-        They stand in the address: a SET of its own costs 0.8 ms, of 4 ms that a small query takes.
+        What can stands in the address: a SET and a USE of their own cost 1.3 ms, of 4 ms that a small query takes.
+        There the engine ignores a setting that it does not know, so that each is SET once before.
 
         Args:
             comment: log_comment of its statements, by which `kill` finds them.
+            settings: Settings by name; they win over the default ones.
+            database: Current database; "" for `default`.
+
+        Raises:
+            EngineError: an unknown setting or value, or no such database.
         """
-        options = "&".join(f"{name}={value}" for name, value in DEFAULT_SETTINGS.items())
-        fits = re.fullmatch(r"[\w-]+", comment, re.ASCII) is not None
-        handle = Handle(
-            self._library.connect(f"{self._folder}?{options}" + (f"&log_comment={comment}" if fits else ""))
-        )
-        if comment and not fits:
-            handle.apply({"log_comment": comment})
+        wanted = {**settings, **({"log_comment": comment} if comment else {})}
+        known = {
+            name: value
+            for name, value in wanted.items()
+            if _PLAIN.fullmatch(value) and (name == "log_comment" or (name, value) in self._known_settings)
+        }
+        options = {**DEFAULT_SETTINGS, **known, **({"database": database} if _PLAIN.fullmatch(database) else {})}
+        address = f"{self._folder}?" + "&".join(f"{name}={value}" for name, value in options.items())
+        try:
+            handle = Handle(self._library.connect(address))
+        except RuntimeError as error:
+            raise EngineError.from_chdb(error) from None
+        try:
+            unknown = {name: value for name, value in wanted.items() if name not in known}
+            handle.apply(unknown)
+            if len(self._known_settings) + len(unknown) <= _MOST_KNOWN_SETTINGS:
+                self._known_settings |= {item for item in unknown.items() if item[0] != _NEVER_IN_ADDRESS}
+            if database and "database" not in options:
+                handle.use(database)
+        except BaseException:
+            handle.close()
+            raise
         return handle
 
     def kill(self, comment: str) -> None:

@@ -163,10 +163,8 @@ class ClickHouseHandler(BaseHTTPRequestHandler):
         database = parameters.values.get("database") or self.headers.get("X-ClickHouse-Database") or None
         session_id = parameters.values.get("session_id")
         if session_id is None:
-            with contextlib.closing(self.server.engine.open(self._query_id)) as handle:
-                handle.apply(settings)
-                if database not in {None, "default"}:
-                    handle.use(str(database))
+            own = "" if database in {None, "default"} else str(database)
+            with contextlib.closing(self.server.engine.open(self._query_id, settings, own)) as handle:
                 yield handle, answers
             return
         session = self.server.sessions.acquire(session_id, must_exist=parameters.flag("session_check"))

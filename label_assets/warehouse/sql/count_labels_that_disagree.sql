@@ -1,5 +1,5 @@
 -- Rows of labels in which columns contradict each other, by month, granularity and horizon; one column a rule of
--- warehouse.agreement. Float32 columns are compared with rounded values: rounding keeps order and equality.
+-- warehouse.agreement, and one a column where the catalogue says when it is NULL. Float32 columns are compared with rounded values: rounding keeps order and equality.
 SELECT
     formatDateTime(t.ts, '%Y-%m') AS month,
     t.granularity AS granularity,
@@ -103,7 +103,8 @@ SELECT
         time_underwater > path_bars
         OR (coverage = 1 AND runup_height < forward_return) OR (coverage = 1 AND drawdown_depth > forward_return)
         OR sign(path_sharpe) != sign(forward_return)
-    ) AS path_shape_agrees
+    ) AS path_shape_agrees,
+    /* null rules */
 FROM
 (
     SELECT * FROM labels
