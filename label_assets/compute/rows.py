@@ -60,13 +60,16 @@ def _slice_of(inside: NDArray[np.bool_]) -> "NDArray[np.bool_] | slice[int, int,
 
 
 def rows_from_arrays(
-    table: Table, constants: Mapping[str, str | int], arrays: Mapping[str, NDArray[Any]], inside: NDArray[np.bool_]
+    table: Table,
+    constants: Mapping[str, str | int | pa.Array],
+    arrays: Mapping[str, NDArray[Any]],
+    inside: NDArray[np.bool_],
 ) -> pa.Table:
     """Rows of a table in its wire schema.
 
     Args:
         table: The table.
-        constants: Columns that have one value in all rows, such as instrument_id.
+        constants: Columns that have one value in all rows, such as instrument_id, or that are given as they are.
         arrays: The other columns; a float NaN and an integer NULL_INT are NULL.
         inside: Which elements of the arrays become rows.
 
@@ -80,8 +83,11 @@ def rows_from_arrays(
     rows = _slice_of(inside)
     columns = []
     for column in table.all_columns:
-        if column.name in constants:
-            columns.append(pa.repeat(pa.scalar(constants[column.name], column.type.wire), count))
+        given = constants.get(column.name)
+        if isinstance(given, pa.Array):
+            columns.append(given)
+        elif given is not None:
+            columns.append(pa.repeat(pa.scalar(given, column.type.wire), count))
         else:
             columns.append(_wire_array(column, np.asarray(arrays[column.name])[rows]))
     return pa.Table.from_arrays(columns, schema=table.wire_schema())

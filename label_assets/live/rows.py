@@ -6,12 +6,15 @@ tail's candles in place of the warehouse's.
 Belongs here: which rows, in which scopes. Does not belong here: values (`compute`), writing (`live.storing`).
 """
 
+import itertools
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from label_assets.catalog.columns import Table
 from label_assets.catalog.families import FAMILIES, LABELS
@@ -64,49 +67,88 @@ class Appended:
         self.made_us = max(self.made_us, later.made_us)
 
 
-def appended_parts(appended: Appended, label_version: str, now_ts: int) -> Parts:
-    """Rows of every table that the appended candles can have changed, with their scopes.
+class _Piece(NamedTuple):
+    """Columns of rows that belong to one instrument and granularity, in time order."""
+
+    instrument_id: str
+    granularity: str
+    columns: Mapping[str, NDArray[Any]]
+    horizon: int = 0
+
+    @property
+    def scope(self) -> Scope:
+        ts = self.columns["ts"]
+        return Scope(self.instrument_id, int(ts[0]), int(ts[-1]) + 1, self.granularity)
+
+
+def appended_parts(batch: Iterable[Appended], label_version: str, now_ts: int) -> Parts:
+    """Rows of every table that appended candles can have changed, with their scopes.
+
+    Rows of all instruments are made together, which takes as long as those of a few.
 
     Args:
-        appended: The candles.
+        batch: The candles, each instrument once.
         label_version: Version to write into rows of `labels`.
         now_ts: Time of writing [epoch s].
     """
-    view, settings = appended.view, appended.view.settings
-    base = between(view.base, appended.first_ts, int(view.base.ts[-1]) + 1)
-    parts: Parts = {RAW_CANDLES: [_candle_rows(RAW_CANDLES, view.instrument_id, settings.base_granularity, base)]}
-    parts[CANDLES] = [_candle_rows(CANDLES, view.instrument_id, settings.base_granularity, base)]
-    for name, first_open in appended.first_opens.items():
-        new = between(view.rungs[name], first_open, int(view.rungs[name].ts[-1]) + 1)
-        parts[CANDLES].append(_candle_rows(CANDLES, view.instrument_id, name, new))
-        if name not in settings.granularities:
-            continue
-        for owned in _levels(view, name, new):
-            parts.setdefault(owned.table, []).append(ScopeRows(owned.scope, owned.rows))
-        made = [appended.made[name, horizon] for horizon in settings.horizons]
-        for table, part in _made_parts(made, label_version, now_ts).items():
-            parts.setdefault(table, []).append(part)
+    raw: list[_Piece] = []
+    candles: list[_Piece] = []
+    made: list[_Piece] = []
+    parts: Parts = {}
+    for appended in batch:
+        view, settings = appended.view, appended.view.settings
+        base = between(view.base, appended.first_ts, int(view.base.ts[-1]) + 1)
+        raw.append(_Piece(view.instrument_id, settings.base_granularity, base._asdict()))
+        candles.append(raw[-1])
+        for name, first_open in appended.first_opens.items():
+            new = between(view.rungs[name], first_open, int(view.rungs[name].ts[-1]) + 1)
+            candles.append(_Piece(view.instrument_id, name, new._asdict()))
+            if name not in settings.granularities:
+                continue
+            for owned in _levels(view, name, new):
+                parts.setdefault(owned.table, []).append(ScopeRows(owned.scope, owned.rows))
+            for horizon in settings.horizons:
+                made.append(_Piece(view.instrument_id, name, appended.made[name, horizon].columns, horizon))
+    parts |= {
+        RAW_CANDLES: _by_scope(raw, _rows_of(RAW_CANDLES, raw)),
+        CANDLES: _by_scope(candles, _rows_of(CANDLES, candles)),
+    }
+    if made:
+        tables = {table: _rows_of(table, made) for table in COMPUTED_TABLES}
+        tables[LABELS] = _labels("these instruments", tables, label_version, now_ts)
+        parts |= {table: _by_scope(made, rows) for table, rows in tables.items()}
     return parts
 
 
-def _made_parts(made: Sequence[NewestRows], label_version: str, now_ts: int) -> dict[Table, ScopeRows]:
-    """As `label_parts`, of rows of one granularity that are made already."""
-    (instrument_id, name, *_), ts = made[0], made[0].columns["ts"]
-    scope = Scope(instrument_id, int(ts[0]), int(ts[-1]) + 1, name)
-    every = np.ones(len(ts), bool)
-
-    def rows_of(table: Table, rows: NewestRows) -> pa.Table:
-        constants: dict[str, str | int] = {
-            "instrument_id": instrument_id,
-            "granularity": name,
-            "horizon": rows.horizon,
-        }
-        return rows_from_arrays(table, constants, rows.columns, every)
-
-    tables = {
-        table: pa.concat_tables([rows_of(table, rows) for rows in made]).combine_chunks() for table in COMPUTED_TABLES
+def _rows_of(table: Table, pieces: Sequence[_Piece]) -> pa.Table:
+    lengths = [len(piece.columns["ts"]) for piece in pieces]
+    columns = {
+        name: np.concatenate([piece.columns[name] for piece in pieces])
+        for name in pieces[0].columns
+        if name in table.names
     }
-    return _with_labels(scope, tables, label_version, now_ts)
+    keys = {
+        "instrument_id": np.repeat([piece.instrument_id for piece in pieces], lengths),
+        "granularity": np.repeat([piece.granularity for piece in pieces], lengths),
+        "horizon": np.repeat([piece.horizon for piece in pieces], lengths),
+    }
+    given = {
+        column.name: pa.array(keys[column.name], column.type.wire)
+        for column in table.all_columns
+        if column.name in keys
+    }
+    return rows_from_arrays(table, given, columns, np.ones(sum(lengths), bool))
+
+
+def _by_scope(pieces: Sequence[_Piece], rows: pa.Table) -> list[ScopeRows]:
+    """Cut rows of pieces, one after the other, into the scopes of these; pieces of all horizons share one."""
+    found: list[ScopeRows] = []
+    begin = 0
+    for scope, same in itertools.groupby(pieces, key=lambda piece: piece.scope):
+        length = sum(len(piece.columns["ts"]) for piece in same)
+        found.append(ScopeRows(scope, rows.slice(begin, length)))
+        begin += length
+    return found
 
 
 def label_parts(market: MarketSlice, settings: Settings, label_version: str, now_ts: int) -> dict[Table, ScopeRows]:
@@ -118,21 +160,13 @@ def label_parts(market: MarketSlice, settings: Settings, label_version: str, now
         ).combine_chunks()
         for table in COMPUTED_TABLES
     }
-    return _with_labels(scope, tables, label_version, now_ts)
+    tables[LABELS] = _labels(market.instrument_id, tables, label_version, now_ts)
+    return {table: ScopeRows(scope, rows) for table, rows in tables.items()}
 
 
-def _with_labels(
-    scope: Scope, tables: dict[Table, pa.Table], label_version: str, now_ts: int
-) -> dict[Table, ScopeRows]:
+def _labels(of: str, tables: Mapping[Table, pa.Table], label_version: str, now_ts: int) -> pa.Table:
     families = {family.name: tables[family.table] for family in FAMILIES}
-    labels = joined_rows(scope.instrument_id, tables[PATH_WINDOWS], families, label_version, now_ts)
-    return {table: ScopeRows(scope, rows) for table, rows in (tables | {LABELS: labels}).items()}
-
-
-def _candle_rows(table: Table, instrument_id: str, granularity: str, candles: Candles) -> ScopeRows:
-    constants: Mapping[str, str | int] = {"instrument_id": instrument_id, "granularity": granularity}
-    rows = rows_from_arrays(table, constants, candles._asdict(), np.ones(len(candles.ts), bool))
-    return ScopeRows(Scope(instrument_id, int(candles.ts[0]), int(candles.ts[-1]) + 1, granularity), rows)
+    return joined_rows(of, tables[PATH_WINDOWS], families, label_version, now_ts)
 
 
 def _levels(view: TailView, name: str, new: Candles) -> list[OwnedTable]:

@@ -253,10 +253,9 @@ class Store:
     def _store(self, batch: _Batch) -> None:
         self._refuse_doubt()
         now_ts = int(time.time())
-        parts: Parts = {}
-        for appended in batch.appended.values():
-            for table, own in appended_parts(appended, self._shared.label_version, now_ts).items():
-                parts.setdefault(table, []).extend(own)
+        parts: Parts = (
+            appended_parts(batch.appended.values(), self._shared.label_version, now_ts) if batch.appended else {}
+        )
         self._store_rejections(batch.rejections)
         made_us = max((appended.made_us for appended in batch.appended.values()), default=None)
         # Raw candles come last: who sees them there sees all that they change.

@@ -1,9 +1,10 @@
 """Labels of one candle computed on demand, with the functions of a run: equal to stored rows to the bit.
 
-Candles are read for a block of entries at once, with the look-back and look-ahead of every horizon, and what is
-computed of a block is kept with it for a moment: kernels take as long for one entry as for its whole slice.
+Labels are computed for a block of entries at once, and kept with it as long as the candles are the same: kernels take
+as long for one entry as for its whole slice.
 
-Belongs here: blocks, what is kept, a candle that the caller sends. Does not belong here: formulas (`compute`).
+Belongs here: blocks, what is kept, a candle that the caller sends. Does not belong here: formulas (`compute`), reading
+candles (`serving.candles`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from label_assets.catalog.granularities import granularity
 from label_assets.catalog.tables import PATH_WINDOWS
 from label_assets.compute.versions import code_versions
 from label_assets.errors import RequestError
+from label_assets.serving.candles import SharedCandles
 from label_assets.serving.parameters import LONGEST_HORIZON, shown_time
 from label_assets.serving.store import Store
 from label_assets.settings import Settings
@@ -36,10 +38,7 @@ if TYPE_CHECKING:
     from label_assets.kernels.arrays import Candles
 
 BLOCK_CANDLES = 256
-"""Entries that share a reading of candles."""
-
-KEPT_S = 1.0
-"""A block is read again after so long: what changed in ClickHouse shows a second later at most."""
+"""Entries that are computed together."""
 
 MOST_BLOCKS = 64
 
@@ -60,7 +59,7 @@ class _Block:
     """Candles around some entries, and what was computed of them."""
 
     market: MarketSlice
-    read_at: float
+    version: int
     lock: Lock = field(default_factory=Lock)
     rows: dict[tuple[int, str], pa.Table] = field(default_factory=dict)
 
@@ -71,10 +70,9 @@ class Computer:
     def __init__(self, settings: Settings, store: Store) -> None:
         """Keep where candles are."""
         self._settings = settings
-        self._store = store
+        self._candles = SharedCandles(settings, store)
         self._blocks: OrderedDict[tuple[str, str, int], _Block] = OrderedDict()
         self._lock = Lock()
-        self._reading: dict[tuple[str, str, int], Lock] = {}
         self._label_version = code_versions(settings)["labels"]
 
     def row(self, section: Section, ts: int, families: Sequence[str], *, anew: bool = False) -> pa.Table:
@@ -84,7 +82,7 @@ class Computer:
             section: Instrument, granularity, and any horizon.
             ts: Open time of the candle [epoch s].
             families: Names of families.
-            anew: Read candles and compute even what was computed a moment ago.
+            anew: Ask whether candles changed, and compute even what was computed a moment ago.
 
         Raises:
             RequestError: there is no such candle.
@@ -130,30 +128,22 @@ class Computer:
         return pa.Table.from_arrays([found[name] for name in names], names=names)
 
     def _block(self, instrument_id: str, name: str, ts: int, *, anew: bool) -> _Block:
-        """Candles around the block of entries that holds a time; read once, whoever asks."""
+        """Candles around the block of entries that holds a time, and what is computed of them."""
         length = BLOCK_CANDLES * granularity(name).seconds
         key = (instrument_id, name, ts // length)
+        start_ts = key[2] * length
+        shared = self._candles.slice(
+            instrument_id, name, (start_ts, min(start_ts + length, 2**32 - 1)), LONGEST_HORIZON, anew=anew
+        )
         with self._lock:
-            reading = self._reading.setdefault(key, Lock())
-        with reading:
             block = self._blocks.get(key)
-            if block is None or anew or time.monotonic() - block.read_at > KEPT_S:
-                started = time.monotonic()
-                block = _Block(self._read(instrument_id, name, key[2] * length, (key[2] + 1) * length), started)
-            with self._lock:
-                self._blocks[key] = block
-                self._blocks.move_to_end(key)
-                while len(self._blocks) > MOST_BLOCKS:
-                    forgotten, _ = self._blocks.popitem(last=False)
-                    self._reading.pop(forgotten, None)
+            if block is None or anew or block.version != shared.version:
+                block = _Block(shared.market, shared.version)
+            self._blocks[key] = block
+            self._blocks.move_to_end(key)
+            while len(self._blocks) > MOST_BLOCKS:
+                self._blocks.popitem(last=False)
         return block
-
-    def _read(self, instrument_id: str, name: str, start_ts: int, end_ts: int) -> MarketSlice:
-        from label_assets.compute.inputs import MarketReader  # noqa: PLC0415 - as in `_kernels`
-
-        every_horizon = self._settings.model_copy(update={"horizons": (LONGEST_HORIZON,)})
-        reader = MarketReader(self._store.warehouse, every_horizon)
-        return self._store.attempt(lambda: reader.slice(instrument_id, name, start_ts, min(end_ts, 2**32 - 1)))
 
     def _with_sent(self, candles: Candles, name: str, sent: SentCandle) -> Candles:
         from label_assets.kernels.arrays import Candles  # noqa: PLC0415 - as in `_kernels`

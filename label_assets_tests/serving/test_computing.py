@@ -12,6 +12,7 @@ from label_assets.catalog.families import FAMILIES, LABELS
 from label_assets.catalog.tables import LABEL_BOOKKEEPING, LABEL_KEY, PATH_WINDOWS
 from label_assets.kernels.arrays import Candles
 from label_assets.market.resampling import ladder
+from label_assets.serving.candles import SharedCandles
 from label_assets.serving.computing import Computer
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
@@ -145,14 +146,14 @@ def test_many_who_ask_for_neighbors_share_one_reading(
     api: TestClient, stored: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     readings: list[str] = []
-    read = Computer._read
+    read = SharedCandles._read
 
-    def counted(self: Computer, *block: Any) -> MarketSlice:
-        readings.append(str(block))
+    def counted(self: SharedCandles, *asked: Any) -> None:
+        readings.append(str(asked[2]))
         time.sleep(0.2)  # so that all ask before it is done
-        return read(self, *block)
+        read(self, *asked)
 
-    monkeypatch.setattr(Computer, "_read", counted)
+    monkeypatch.setattr(SharedCandles, "_read", counted)
     opens = [row["ts"] for row in json_rows(stored_labels(stored, "GBPUSD", "H4", 6))[60:72]]
     answers: list[dict[str, Any]] = []
 
@@ -165,8 +166,8 @@ def test_many_who_ask_for_neighbors_share_one_reading(
     for thread in threads:
         thread.join()
     assert sorted(answer["row"]["ts"] for answer in answers) == opens
-    assert 1 <= len(set(readings)) <= 2, "a block, or two where the entries lie across a border"
-    assert len(readings) < len(opens)
+    assert len(set(readings)) == len(readings), "nothing is read twice"
+    assert 1 <= len(readings) <= 2, "one range, and all that there is where that was not enough"
 
 
 def test_too_slow_is_408(other_api: Callable[..., TestClient], monkeypatch: pytest.MonkeyPatch) -> None:
