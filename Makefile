@@ -39,10 +39,10 @@ dev: $(VENV)/.local
 	$(BIN)/label-assets dev
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 2
 
 test-slow: $(VENV)/.dev
-	$(BIN)/python -m pytest -m slow -n 4 --dist loadfile --timeout 900
+	$(BIN)/python -m pytest -m slow -n 4 --timeout 900
 
 bench: $(VENV)/.dev
 	$(BIN)/python -m benchmarks.suite --out bench-results/bench

@@ -257,7 +257,7 @@ def _unsuccessful_attempts(instance: dg.DagsterInstance) -> dict[dg.AssetKey, di
 def state_of(instance: dg.DagsterInstance, graph: AssetGraph, backfill_id: str, counted: dict[str, int]) -> State:
     """Look at a backfill.
 
-    Its own counts are brought up to date every 30 s, by the daemon; in between the materializations of its runs are
+    Its own counts are brought up to date now and then, by the daemon; in between the materializations of its runs are
     counted.
 
     Args:

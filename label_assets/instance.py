@@ -9,6 +9,7 @@ needs none of that; the sensors start the same.
 Belongs here: cutting. Does not belong here: which partitions are wanted (the UI, `backfill`), what a run does.
 """
 
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -56,17 +57,24 @@ FAIL_AGAIN = {
 }
 """Errors of steps that another attempt at the same run would meet again."""
 
+BACKFILL_INTERVAL_S = 5
+"""How often the daemon looks at backfills [s]. Dagster's own 30 s are no setting of it: a person waited them before the
+first run began, and again before the backfill had ended. Its queue of runs and its sensors are asked as often."""
+
 NO_RETRY = {RETRY_ON_ASSET_OR_OP_FAILURE_TAG: "false"}
 """Tag of a run of which Dagster then says why it is not tried again."""
 
 
 class LabelAssetsInstance(dg.DagsterInstance):
-    """Dagster's own, but for how a backfill begins, how a run fails, and that it keeps its connections."""
+    """Dagster's own, but for when and how a backfill begins, how a run fails, and that it keeps its connections."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         """Take what Dagster gives."""
         super().__init__(*arguments, **named)
         keep_connections(self._storages)
+        daemon: Any = sys.modules.get("dagster._daemon.controller")
+        if daemon is not None:  # this process is the daemon, whose loops have not begun
+            daemon.DEFAULT_DAEMON_INTERVAL_SECONDS = BACKFILL_INTERVAL_S
 
     @property
     def _storages(self) -> tuple[Any, ...]:

@@ -16,6 +16,7 @@ from label_assets.settings import Settings, load_settings
 from label_assets.warehouse.client import Warehouse, connect
 from label_assets.warehouse.embedded import clickhouse
 from label_assets_tests.databases import Databases
+from label_assets_tests.distribution import Distribution, place
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -23,6 +24,17 @@ hypothesis_settings.register_profile(
     "suite", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 hypothesis_settings.load_profile("suite")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest tests first."""
+    items.sort(key=lambda item: place(item.nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Distribution:
+    """How tests are shared out among processes, whatever `--dist` says."""
+    return Distribution(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,9 +7,10 @@ import dagster as dg
 import pytest
 from dagster._core.events import DagsterEventType, JobFailureData, RunFailureReason
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG, RUN_FAILURE_REASON_TAG, WILL_RETRY_TAG
+from dagster._daemon import backfill, controller
 
 from label_assets.errors import SourceUnreadableError, WarehouseUnavailableError
-from label_assets.instance import LabelAssetsInstance
+from label_assets.instance import BACKFILL_INTERVAL_S, LabelAssetsInstance
 
 RETRIES = 1
 
@@ -84,3 +85,21 @@ def test_what_would_fail_again_is_not_tried_again(
     run = instance.get_run_by_id(result.run_id)
     assert run is not None
     assert run.tags[WILL_RETRY_TAG] == will_retry
+
+
+def test_its_daemon_looks_at_backfills_every_few_seconds(
+    instance: LabelAssetsInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(controller, "DEFAULT_DAEMON_INTERVAL_SECONDS", 30)
+    LabelAssetsInstance.from_ref(instance.get_ref()).dispose()
+    pauses: list[float] = []
+
+    class Pause:
+        def wait(self, seconds: float) -> None:
+            pauses.append(seconds)
+
+    monkeypatch.setattr(backfill, "execute_backfill_iteration", lambda *_, **__: iter(()))
+    loop: Any = backfill.execute_backfill_iteration_loop(None, None, Pause())  # type: ignore[arg-type]
+    while not pauses:
+        next(loop)
+    assert BACKFILL_INTERVAL_S - 1 < pauses[0] <= BACKFILL_INTERVAL_S
