@@ -61,6 +61,10 @@ BACKFILL_INTERVAL_S = 5
 """How often the daemon looks at backfills [s]. Dagster's own 30 s are no setting of it: a person waited them before the
 first run began, and again before the backfill had ended. Its queue of runs and its sensors are asked as often."""
 
+SENSOR_LOOP_S = 1
+"""How often the daemon asks whether a sensor is due [s]. Dagster's own 5 s are no setting of it either: no sensor is
+asked sooner, whatever interval it names."""
+
 NO_RETRY = {RETRY_ON_ASSET_OR_OP_FAILURE_TAG: "false"}
 """Tag of a run of which Dagster then says why it is not tried again."""
 
@@ -75,6 +79,7 @@ class LabelAssetsInstance(dg.DagsterInstance):
         daemon: Any = sys.modules.get("dagster._daemon.controller")
         if daemon is not None:  # this process is the daemon, whose loops have not begun
             daemon.DEFAULT_DAEMON_INTERVAL_SECONDS = BACKFILL_INTERVAL_S
+            sys.modules["dagster._daemon.sensor"].MIN_INTERVAL_LOOP_TIME = SENSOR_LOOP_S  # type: ignore[attr-defined]
 
     @property
     def _storages(self) -> tuple[Any, ...]:

@@ -7,10 +7,11 @@ import dagster as dg
 import pytest
 from dagster._core.events import DagsterEventType, JobFailureData, RunFailureReason
 from dagster._core.storage.tags import PARENT_RUN_ID_TAG, ROOT_RUN_ID_TAG, RUN_FAILURE_REASON_TAG, WILL_RETRY_TAG
-from dagster._daemon import backfill, controller
+from dagster._daemon import backfill, controller, sensor
 
+from label_assets.assets.sensors import LANDING_INTERVAL_S
 from label_assets.errors import SourceUnreadableError, WarehouseUnavailableError
-from label_assets.instance import BACKFILL_INTERVAL_S, LabelAssetsInstance
+from label_assets.instance import BACKFILL_INTERVAL_S, SENSOR_LOOP_S, LabelAssetsInstance
 
 RETRIES = 1
 
@@ -87,19 +88,34 @@ def test_what_would_fail_again_is_not_tried_again(
     assert run.tags[WILL_RETRY_TAG] == will_retry
 
 
+class _Pauses(list[float]):
+    """Stands for the event that a loop of the daemon waits for."""
+
+    def wait(self, seconds: float) -> None:
+        self.append(seconds)
+
+
 def test_its_daemon_looks_at_backfills_every_few_seconds(
     instance: LabelAssetsInstance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(controller, "DEFAULT_DAEMON_INTERVAL_SECONDS", 30)
     LabelAssetsInstance.from_ref(instance.get_ref()).dispose()
-    pauses: list[float] = []
-
-    class Pause:
-        def wait(self, seconds: float) -> None:
-            pauses.append(seconds)
-
+    pauses = _Pauses()
     monkeypatch.setattr(backfill, "execute_backfill_iteration", lambda *_, **__: iter(()))
-    loop: Any = backfill.execute_backfill_iteration_loop(None, None, Pause())  # type: ignore[arg-type]
+    loop: Any = backfill.execute_backfill_iteration_loop(None, None, pauses)  # type: ignore[arg-type]
     while not pauses:
         next(loop)
     assert BACKFILL_INTERVAL_S - 1 < pauses[0] <= BACKFILL_INTERVAL_S
+
+
+def test_its_daemon_asks_sensors_as_often_as_they_name(
+    instance: LabelAssetsInstance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sensor, "MIN_INTERVAL_LOOP_TIME", 30)
+    LabelAssetsInstance.from_ref(instance.get_ref()).dispose()
+    pauses = _Pauses()
+    monkeypatch.setattr(sensor, "execute_sensor_iteration", lambda *_, **__: iter(()))
+    loop: Any = sensor.execute_sensor_iteration_loop(None, None, pauses)  # type: ignore[arg-type]
+    while not pauses:
+        next(loop)
+    assert 0 < pauses[0] <= SENSOR_LOOP_S <= LANDING_INTERVAL_S

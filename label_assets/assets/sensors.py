@@ -37,6 +37,8 @@ INSTRUMENT_TAG = "label_assets/instrument"
 REASON_TAG = "label_assets/reason"
 
 INTERVAL_S = 5
+LANDING_INTERVAL_S = 2
+"""A look at a landing folder is a list of its files; who lands one waits for it [s]."""
 SETTLE_S = 2.0
 """A file that changed less than this long ago may still be written to; the next tick looks again [s]."""
 
@@ -73,7 +75,7 @@ def _landing_sensor(settings: Settings, assets: Sequence[str]) -> dg.SensorDefin
     @dg.sensor(
         name="landing_sensor",
         target=dg.AssetSelection.assets(*assets),
-        minimum_interval_seconds=INTERVAL_S,
+        minimum_interval_seconds=LANDING_INTERVAL_S,
         default_status=_default_status(settings),
         description="Files or tables of the source with new content start one run an instrument, over the months that "
         "the new, changed or removed candles reach. The same content again starts none.",
