@@ -13,6 +13,7 @@ from benchmarks.figures import Measured, Size, figure, quantiles
 from benchmarks.homes import land, land_market, market_rows, own_dagster
 from benchmarks.processes import watching
 from label_assets.assets.partitions import month_start, next_month
+from label_assets.assets.sensors import LANDING_INTERVAL_S
 from label_assets.warehouse.client import Warehouse
 from label_assets_tests.assets.landing import taken
 from label_assets_tests.ui.dagster_graphql import ENDED_RUN, Graphql, wait_for
@@ -26,7 +27,7 @@ MONTHS: dict[Size, tuple[str, str]] = {
 REPETITIONS: dict[Size, int] = {"tiny": 1, "bench": 6, "full": 24}
 DAY_S = 86_400
 LONGEST_PAUSE_S = 5.0
-"""A random pause before each file, as long as the sensor's interval: files land at any time of it [s]."""
+"""A random pause before each file, longer than the sensor's interval: files land at any time of it [s]."""
 
 PATIENCE_S = 600.0
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "max": 1.0}
@@ -73,7 +74,7 @@ def measure(size: Size, home: Path) -> Measured:
         ],
         notes=[
             f"{len(found)} files of one day each, after a history of {months[0]} to {months[1]}; Dagster does nothing "
-            "else. The sensor looks every 5 s and leaves a file alone for 2 s, in case somebody still writes it.",
+            f"else. The sensor looks every {LANDING_INTERVAL_S} s and leaves a file alone for 2 s, in case somebody still writes it.",
         ],
         peak_rss=watch.peak_rss,
     )
