@@ -13,7 +13,7 @@ from benchmarks.figures import Measured, Size, figure, quantiles
 from benchmarks.homes import land, land_market, market_rows, own_dagster
 from benchmarks.processes import watching
 from label_assets.assets.partitions import month_start, next_month
-from label_assets.assets.sensors import LANDING_INTERVAL_S
+from label_assets.assets.sensors import LANDING_INTERVAL_S, SETTLE_S
 from label_assets.warehouse.client import Warehouse
 from label_assets_tests.assets.landing import taken
 from label_assets_tests.ui.dagster_graphql import ENDED_RUN, Graphql, wait_for
@@ -74,7 +74,8 @@ def measure(size: Size, home: Path) -> Measured:
         ],
         notes=[
             f"{len(found)} files of one day each, after a history of {months[0]} to {months[1]}; Dagster does nothing "
-            f"else. The sensor looks every {LANDING_INTERVAL_S} s and leaves a file alone for 2 s, in case somebody still writes it.",
+            f"else. The sensor looks every {LANDING_INTERVAL_S} s and leaves a file alone for {SETTLE_S:g} s, in case "
+            "somebody still writes it.",
         ],
         peak_rss=watch.peak_rss,
     )
