@@ -6,7 +6,7 @@ import tempfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck
@@ -17,6 +17,9 @@ from label_assets.warehouse.client import Warehouse, connect
 from label_assets.warehouse.embedded import clickhouse
 from label_assets_tests.databases import Databases
 from label_assets_tests.distribution import Distribution, place
+
+if TYPE_CHECKING:
+    from label_assets_tests.assets.filled import Filled
 
 SHARED_DATA = Path(__file__).parents[2] / "shared" / "data"
 
@@ -66,6 +69,14 @@ def databases(clickhouse_url: str) -> Iterator[Databases]:
     kept = Databases(clickhouse_url)
     yield kept
     kept.close()
+
+
+@pytest.fixture(scope="session")
+def fill(databases: Databases) -> "Filled":
+    """Fills an empty database as a run of the graph would; only the first of the same kind is one."""
+    from label_assets_tests.assets.filled import Filled  # Dagster and the graph: two seconds that few tests need
+
+    return Filled(databases)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from label_assets.warehouse.agreement import (
 )
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.upsert import Scope
+from label_assets_tests.assets.filled import Filled
 from label_assets_tests.assets.landing import INSTRUMENT, corrupt, erase, evaluations, failures, run_well, small
 from label_assets_tests.assets.selected import run_selected
 from label_assets_tests.market.times import utc
@@ -137,9 +138,9 @@ def _scope(first: str, end: str) -> Scope:
 
 @pytest.mark.slow
 def test_every_rule_is_broken_by_what_contradicts_it_and_by_nothing_sound(
-    settings: Settings, warehouse: Warehouse
+    settings: Settings, fill: Filled, warehouse: Warehouse
 ) -> None:
-    run_well(settings, JANUARY, FEBRUARY)
+    fill(settings, JANUARY, FEBRUARY)
     scope = _scope("2024-01-01", "2024-03-01")
     sound = count_disagreements(warehouse, scope, settings)
     assert sound.rows > 1000
@@ -158,8 +159,10 @@ def test_every_rule_is_broken_by_what_contradicts_it_and_by_nothing_sound(
     assert not count_disagreements(warehouse, scope, settings).where
 
 
-def test_values_are_null_only_where_the_catalogue_says_so(settings: Settings, warehouse: Warehouse) -> None:
-    run_well(settings, JANUARY)
+def test_values_are_null_only_where_the_catalogue_says_so(
+    settings: Settings, fill: Filled, warehouse: Warehouse
+) -> None:
+    fill(settings, JANUARY)
     scope = _scope("2024-01-01", "2024-02-01")
     complete = "t.granularity = 'H1' AND t.ts = toDateTime('2024-01-17 10:00:00', 'UTC')"
     opened = "t.granularity = 'D' AND t.window_status = 'open'"
@@ -189,9 +192,9 @@ def test_the_null_rule_covers_every_label_that_the_window_makes_null() -> None:
     "months", [(JANUARY,), pytest.param((JANUARY, FEBRUARY), marks=pytest.mark.slow)], ids=["one partition", "range"]
 )
 def test_a_contradiction_fails_the_run_and_is_placed(
-    settings: Settings, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, months: tuple[str, ...]
+    settings: Settings, fill: Filled, warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, months: tuple[str, ...]
 ) -> None:
-    run_well(settings, JANUARY, FEBRUARY)
+    fill(settings, JANUARY, FEBRUARY)
 
     def spoiled(*arguments: object) -> object:
         for day in ("2024-01-17", "2024-02-14"):

@@ -16,7 +16,8 @@ from label_assets.kernels.excursions import excursions
 from label_assets.kernels.windows import COMPLETE
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
-from label_assets_tests.assets.landing import INSTRUMENT, corrupt, erase, evaluations, failures, run_well, small
+from label_assets_tests.assets.filled import Filled
+from label_assets_tests.assets.landing import INSTRUMENT, corrupt, erase, evaluations, failures, small
 from label_assets_tests.assets.selected import run_selected
 
 JANUARY, FEBRUARY = "2024-01", "2024-02"
@@ -32,9 +33,9 @@ def settings(make_settings: Callable[..., Settings]) -> Settings:
 
 
 @pytest.fixture
-def filled(settings: Settings) -> Iterator[Warehouse]:
+def filled(settings: Settings, fill: Filled) -> Iterator[Warehouse]:
     """January and February, sound."""
-    run_well(settings, JANUARY, FEBRUARY)
+    fill(settings, JANUARY, FEBRUARY)
     warehouse = Warehouse(settings)
     yield warehouse
     warehouse.close()

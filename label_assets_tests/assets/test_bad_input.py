@@ -17,6 +17,7 @@ import pytest
 from label_assets.assets import candles as candle_assets_module
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
+from label_assets_tests.assets.filled import Filled
 from label_assets_tests.assets.landing import (
     BASE_S,
     INSTRUMENT,
@@ -53,7 +54,7 @@ class Place(NamedTuple):
 
 
 @pytest.fixture
-def make_place(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Callable[..., Place]]:
+def make_place(make_settings: Callable[..., Settings], fill: Filled, tmp_path: Path) -> Iterator[Callable[..., Place]]:
     """Landing folders with a database of their own."""
     made: list[Place] = []
 
@@ -64,7 +65,7 @@ def make_place(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterat
         made.append(Place(folder, settings, Warehouse(settings)))
         if rows is not None:
             write_rows(folder, rows)
-            run_well(settings, *(months or (JANUARY,)))
+            fill(settings, *(months or (JANUARY,)))
         return made[-1]
 
     yield make

@@ -18,6 +18,7 @@ from label_assets.catalog.index import table
 from label_assets.settings import Settings
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.schema import create_view, storage_name
+from label_assets_tests.assets.filled import Filled
 from label_assets_tests.assets.landing import (
     INSTRUMENT,
     LABEL_TABLES,
@@ -58,9 +59,9 @@ def settings(make_settings: Callable[..., Settings]) -> Settings:
 
 
 @pytest.fixture
-def filled(settings: Settings) -> Iterator[Warehouse]:
+def filled(settings: Settings, fill: Filled) -> Iterator[Warehouse]:
     """January and February, sound."""
-    run_well(settings, JANUARY, FEBRUARY)
+    fill(settings, JANUARY, FEBRUARY)
     warehouse = Warehouse(settings)
     yield warehouse
     warehouse.close()

@@ -26,6 +26,7 @@ from label_assets.warehouse import client as client_module
 from label_assets.warehouse import upsert as upsert_module
 from label_assets.warehouse.client import Warehouse
 from label_assets.warehouse.embedded import clickhouse
+from label_assets_tests.assets.filled import Filled
 from label_assets_tests.assets.landing import (
     as_environment,
     contents,
@@ -89,12 +90,12 @@ def make_own(tmp_path: Path) -> Iterator[Callable[..., Settings]]:
 
 
 @pytest.fixture
-def undisturbed(make_settings: Callable[..., Settings]) -> Callable[..., Mapping[str, pa.Table]]:
+def undisturbed(make_settings: Callable[..., Settings], fill: Filled) -> Callable[..., Mapping[str, pa.Table]]:
     """Contents of another database on another server after the same run without a fault."""
 
     def make(**overrides: Any) -> Mapping[str, pa.Table]:
         settings = make_settings(**small(**overrides))
-        run_well(settings, JANUARY, FEBRUARY)
+        fill(settings, JANUARY, FEBRUARY)
         return _contents(settings)
 
     return make

@@ -14,6 +14,7 @@ from label_assets.errors import WarehouseError
 from label_assets.settings import Settings
 from label_assets.warehouse import upsert as upsert_module
 from label_assets.warehouse.client import Warehouse
+from label_assets_tests.assets.filled import Filled
 from label_assets_tests.assets.landing import (
     INSTRUMENT,
     LABEL_TABLES,
@@ -55,7 +56,7 @@ class Place(NamedTuple):
 
 
 @pytest.fixture
-def make_place(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterator[Callable[..., Place]]:
+def make_place(make_settings: Callable[..., Settings], fill: Filled, tmp_path: Path) -> Iterator[Callable[..., Place]]:
     """Landing folders with a database of their own."""
     made: list[Place] = []
 
@@ -64,7 +65,7 @@ def make_place(make_settings: Callable[..., Settings], tmp_path: Path) -> Iterat
         settings = make_settings(source="landing", landing_folder=folder, **small(**GRAPH))
         made.append(Place(folder, settings, Warehouse(settings)))
         write_rows(folder, rows)
-        run_well(settings, *months)
+        fill(settings, *months)
         return made[-1]
 
     yield make

@@ -16,6 +16,7 @@ from label_assets.catalog.families.sample_weights import SAMPLE_WEIGHTS
 from label_assets.compute.reach import forward_months
 from label_assets.definitions import build_defs
 from label_assets.settings import Settings
+from label_assets_tests.assets.filled import Filled
 from label_assets_tests.assets.runs import (
     assert_same,
     contents,
@@ -45,16 +46,16 @@ MakeSettings = Callable[..., Settings]
 
 def backfill_month(settings: Settings, month: str) -> None:
     """What a backfill of one month does: the month's candles, then the windows of every month that reach into it."""
-    assert materialize(settings, "EURUSD", (month, month), CANDLE_ASSETS).success
+    assert materialize(settings, "EURUSD", (month, month), CANDLE_ASSETS, checks=False).success
     earlier = MONTHS[max(0, MONTHS.index(month) - forward_months(settings))]
-    assert materialize(settings, "EURUSD", (earlier, month), LABEL_ASSETS).success
+    assert materialize(settings, "EURUSD", (earlier, month), LABEL_ASSETS, checks=False).success
 
 
 @pytest.fixture
-def whole(make_settings: MakeSettings) -> tuple[Settings, dict]:
+def whole(make_settings: MakeSettings, fill: Filled) -> tuple[Settings, dict]:
     """One run over everything."""
     settings = make_settings(horizons=(6, 24))
-    assert materialize(settings, "EURUSD", (FIRST, LAST)).success
+    fill(settings, FIRST, LAST)
     return settings, contents(settings)
 
 
