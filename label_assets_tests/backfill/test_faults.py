@@ -26,7 +26,7 @@ from label_assets_tests.ui.development import Development, own_development
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 INSTRUMENTS = ("EURUSD", "GBPUSD", "USDJPY", "XAUUSD")
-FIRST_HALF, SECOND_HALF = ("2025-01", "2025-06"), ("2025-07", "2025-12")
+FIRST_QUARTER, SECOND_QUARTER = ("2025-01", "2025-03"), ("2025-04", "2025-06")
 AUTO_RETRY = "dagster/auto_retry_run_id"
 
 
@@ -89,7 +89,7 @@ def test_processes_die_during_a_backfill(development: Development, make_settings
     hit: set[str] = set()
     started = time.monotonic()
 
-    first = launch(ui, FIRST_HALF)
+    first = launch(ui, FIRST_QUARTER)
     for step in ("candles", "excursions", "labels"):
         kill_worker(ui, run_at(ui, first, step, hit))
     run_at(ui, first, "path_windows", hit)
@@ -99,7 +99,7 @@ def test_processes_die_during_a_backfill(development: Development, make_settings
     assert lasting_failures(ended) == []
     # Three killed workers and the run under which the database went each cost one more run.
     assert len(ended["runs"]) == len(INSTRUMENTS) + len(hit)
-    expected = computed_directly(make_settings, development.settings, FIRST_HALF)
+    expected = computed_directly(make_settings, development.settings, FIRST_QUARTER)
     assert differences(expected, development.contents()) == {}
     report(f"four processes killed: {len(ended['runs'])} runs, {time.monotonic() - started:.0f} s")
 
@@ -112,7 +112,7 @@ def test_servers_and_daemon_are_stopped_during_a_backfill(
     hit: set[str] = set()
     started = time.monotonic()
 
-    first = launch(ui, FIRST_HALF)
+    first = launch(ui, FIRST_QUARTER)
     run_at(ui, first, "candles", hit)
     postgres.stop(development.home)
     time.sleep(3)
@@ -127,12 +127,12 @@ def test_servers_and_daemon_are_stopped_during_a_backfill(
     ended = ui_client.end_of_backfill(ui, first)
     report(f"PostgreSQL stopped: {ended['status']}, {len(ended['runs'])} runs, {time.monotonic() - started:.0f} s")
 
-    second = launch(ui, SECOND_HALF)
+    second = launch(ui, SECOND_QUARTER)
     run_at(ui, second, "candles", hit)
     assert development.signal(signal.SIGTERM) == 0
     time.sleep(5)
     development.start()
     ended = ui_client.end_of_backfill(ui, second)
     report(f"Dagster stopped: {ended['status']}, {len(ended['runs'])} runs, {time.monotonic() - started:.0f} s")
-    expected = computed_directly(make_settings, development.settings, (FIRST_HALF[0], SECOND_HALF[1]))
+    expected = computed_directly(make_settings, development.settings, (FIRST_QUARTER[0], SECOND_QUARTER[1]))
     assert differences(expected, development.contents()) == {}
