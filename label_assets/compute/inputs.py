@@ -122,6 +122,8 @@ class MarketReader:
         self._slices: OrderedDict[tuple[str, str, int, int], MarketSlice] = OrderedDict()
         self._written_scope: Scope | None = None
         self._written: dict[str, Candles] = {}
+        self._asked_beside: tuple[str, int, int] | None = None
+        self._beside_by_name: dict[str, Candles] = {}
 
     def forget(self) -> None:
         """Drop what is kept; called whenever candles are written."""
@@ -129,6 +131,8 @@ class MarketReader:
         self._slices.clear()
         self._written_scope = None
         self._written.clear()
+        self._asked_beside = None
+        self._beside_by_name.clear()
 
     def expect_written(self, scope: Scope) -> None:
         """Candles of a scope were written just now: they are not read back while the warehouse has kept them."""
@@ -220,22 +224,13 @@ class MarketReader:
     def _rung(self, key: tuple[str, str, int, int]) -> _Rung:
         """Candles of a granularity around a range, as far as levels or slices reach."""
         if key not in self._rungs:
-            instrument_id, name, start_ts, end_ts = key
-            slices, levels = reach.slice_reach(self._settings, name), reach.level_reach(self._settings, name)
-            before, after = max(slices.back, levels.back + 1), max(slices.forward, levels.forward)
-            rows = self._warehouse.query(
-                "read_candles_beside",
-                instrument=instrument_id,
-                granularity=name,
-                start=start_ts,
-                end=end_ts,
-                before=before,
-                after=after,
-            )
-            beside = candles_from_rows(rows)
+            _, name, start_ts, end_ts = key
+            before, after = self._farthest(name)
+            beside = self._beside(key)
             start = int(np.searchsorted(beside.ts, start_ts))
             inside = self._at_hand_or_read(key, start_ts, end_ts)
-            candles = _joined([_slice(beside, 0, start), inside, _slice(beside, start, len(beside.ts))])
+            pieces = [_slice(beside, max(start - before, 0), start), inside, _slice(beside, start, start + after)]
+            candles = _joined(pieces)
             start, end = np.searchsorted(candles.ts, (start_ts, end_ts))
             self._rungs[key] = _Rung(
                 candles,
@@ -246,6 +241,36 @@ class MarketReader:
             _drop_oldest(self._rungs)
         self._rungs.move_to_end(key)
         return self._rungs[key]
+
+    def _farthest(self, name: str) -> tuple[int, int]:
+        """Candles of a granularity before and after a range that levels or slices may need."""
+        slices, levels = reach.slice_reach(self._settings, name), reach.level_reach(self._settings, name)
+        return max(slices.back, levels.back + 1), max(slices.forward, levels.forward)
+
+    def _beside(self, key: tuple[str, str, int, int]) -> Candles:
+        """Candles of a granularity before and after a range, as many as any labelled one may need.
+
+        Those of all labelled granularities are read together: planning the statement takes ten times what a month of
+        rows takes.
+        """
+        instrument_id, name, start_ts, end_ts = key
+        asked = (instrument_id, start_ts, end_ts)
+        if asked != self._asked_beside or name not in self._beside_by_name:
+            names = list(dict.fromkeys((*self._settings.granularities, name)))
+            befores, afters = zip(*map(self._farthest, names), strict=True)
+            rows = self._warehouse.query(
+                "read_candles_beside",
+                instrument=instrument_id,
+                granularities=names,
+                start=start_ts,
+                end=end_ts,
+                before=max(befores),
+                after=max(afters),
+            )
+            found = rows["granularity"]
+            self._beside_by_name = {each: candles_from_rows(rows.filter(pc.equal(found, each))) for each in names}
+            self._asked_beside = asked
+        return self._beside_by_name.pop(name)  # it is kept as part of the rung
 
 
 def _slice(candles: Candles, first: int, end: int) -> Candles:
