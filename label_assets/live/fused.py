@@ -33,7 +33,7 @@ from label_assets.kernels import (
     windows,
 )
 from label_assets.kernels.active_levels import Consideration, ConsideredLevels
-from label_assets.kernels.arrays import NULL_INT, Candles
+from label_assets.kernels.arrays import NULL_INT, Candles, FloatArray
 from label_assets.kernels.barriers import Barriers, BarrierWidth
 from label_assets.kernels.excursions import Excursions
 from label_assets.kernels.level_barriers import LevelBarriers, LevelBarrierWidths
@@ -60,7 +60,7 @@ class AtEntries(NamedTuple):
 
 
 class RowParameters(NamedTuple):
-    """Settings of one granularity and horizon, by kernel; of the windows those of the whole sample.
+    """Settings of one granularity and horizon, by kernel.
 
     Attributes:
         window: Of `path_windows`.
@@ -141,15 +141,19 @@ def _windows(candles: Candles, path: Candles, parameters: WindowParameters) -> W
 
 
 @njit(nogil=True)
-def _returns(made: Windows, parameters: ReturnParameters, near: int) -> Returns:
-    first = len(made.entry_ts) - near
-    scaled = returns._scaled(made, parameters.flat_return, parameters.clip_atr)
+def _returns(made: Windows, known: FloatArray, fresh: int, parameters: ReturnParameters) -> Returns:
+    """Of the decile only the rows of the windows that are made; the sample are the returns that are known."""
+    forward, vol_scaled, bounded, sign, log_return = returns._scaled(made, parameters.flat_return, parameters.clip_atr)
+    count = len(forward)
+    value = np.concatenate((known, forward[count - fresh :]))
     decile = returns._decile(
-        scaled[0], parameters.horizon, parameters.quantile_sample, int(parameters.quantile_minimum), first
+        value,
+        parameters.horizon,
+        parameters.quantile_sample,
+        int(parameters.quantile_minimum),
+        len(value) - count,
     )
-    return Returns(
-        scaled[0][first:], scaled[1][first:], scaled[2][first:], scaled[3][first:], decile[first:], scaled[4][first:]
-    )
+    return Returns(forward, vol_scaled, bounded, sign, decile[len(value) - count :], log_return)
 
 
 @njit(nogil=True, error_model="numpy")
@@ -172,42 +176,12 @@ def _weights(
 
 @njit(nogil=True, error_model="numpy")
 def _newest_columns(
-    sample: Candles, sample_path: Candles, entry: AtEntries, parameters: RowParameters, near: int
+    candles: Candles, path: Candles, entry: AtEntries, known_returns: FloatArray, fresh: int, parameters: RowParameters
 ) -> RowColumns:
-    of_sample = _windows(sample, sample_path, parameters.window)
-    returned = _returns(of_sample, parameters.returned, near)
-    first = len(sample.ts) - near
-    candles = Candles(
-        sample.ts[first:],
-        sample.close_ts[first:],
-        sample.open[first:],
-        sample.high[first:],
-        sample.low[first:],
-        sample.close[first:],
-        sample.volume[first:],
-    )
-    bar = np.searchsorted(sample_path.ts, candles.close_ts[0]) if near > 0 else 0
-    path = Candles(
-        sample_path.ts[bar:],
-        sample_path.close_ts[bar:],
-        sample_path.open[bar:],
-        sample_path.high[bar:],
-        sample_path.low[bar:],
-        sample_path.close[bar:],
-        sample_path.volume[bar:],
-    )
-    made = Windows(
-        of_sample.entry_ts[first:],
-        of_sample.entry_price[first:],
-        of_sample.atr[first:],
-        of_sample.horizon_end_ts[first:],
-        of_sample.exit_price[first:],
-        of_sample.path_bars[first:],
-        of_sample.coverage[first:],
-        of_sample.window_status[first:],
-    )
+    made = _windows(candles, path, parameters.window)
+    returned = _returns(made, known_returns, fresh, parameters.returned)
     start, _impossible = windows._starts(path.ts, made.entry_ts, made.path_bars)
-    considered = _newest_considered(entry.considered, near)
+    considered = _newest_considered(entry.considered, len(candles.ts))
     upper, lower, adjusted, baseline = level_barriers._place(made, entry.levels, considered, parameters.level_widths)
     touch = barriers._first_touch(path, made, start, upper, lower)
     adjusted_barriers = level_barriers._labels(touch, made.entry_price, upper, lower, adjusted, baseline)
@@ -251,10 +225,15 @@ def _compiled(sources: str) -> tuple[Callable[..., AtEntries], Callable[..., Row
 
     @njit(cache=True, nogil=True)
     def newest_columns(
-        sample: Candles, sample_path: Candles, entry: AtEntries, parameters: RowParameters, near: int
+        candles: Candles,
+        path: Candles,
+        entry: AtEntries,
+        known_returns: FloatArray,
+        fresh: int,
+        parameters: RowParameters,
     ) -> RowColumns:
         _ = sources
-        return _newest_columns(sample, sample_path, entry, parameters, near)
+        return _newest_columns(candles, path, entry, known_returns, fresh, parameters)
 
     return at_entries, newest_columns
 

@@ -1,8 +1,8 @@
 """Labels of the rows that new candles of a granularity can have changed: the same kernels as a run's, on short slices.
 
 With n the newest candle, k of them new and a horizon H, those are rows n−H−k+1 … n: all older windows are over, and
-nothing after its horizon end enters a row. They need windows of the reference sample, levels of one lifetime, and the
-event counts of the sample of event_burst, which are final once a window is over and so are kept.
+nothing after its horizon end enters a row. They need levels of one lifetime, and the returns and event counts of the
+reference samples of return_quantile and event_burst, which are final once a window is over and so are kept.
 
 Belongs here: which slices suffice. Does not belong here: formulas (`kernels`), how they are called without Python
 between them (`live.fused`), their wiring for runs (`compute.families`), with whose rows these are compared in tests.
@@ -25,9 +25,11 @@ from label_assets.compute.families import (
 )
 from label_assets.compute.levels import consideration, level_parameters
 from label_assets.compute.reach import level_reach
-from label_assets.kernels.arrays import NULL_INT, IntColumn
+from label_assets.kernels.arrays import NULL_INT, FloatArray, IntColumn
 from label_assets.kernels.level_breaks import BurstParameters, event_bursts
+from label_assets.kernels.returns import returns
 from label_assets.kernels.sample_weights import WeightParameters
+from label_assets.kernels.windows import path_windows
 from label_assets.live.fused import AtEntries, RowParameters, at_entries, newest_columns
 from label_assets.live.tail import TailView, newest
 from label_assets.settings import Settings
@@ -60,32 +62,47 @@ class NewestRows(NamedTuple):
         return self._replace(columns=columns, changed=count + self.changed)
 
 
-class _EventCounts:
-    """Event counts of the windows that are over, of one instrument, granularity and horizon."""
+class _Over:
+    """What the windows that are over add to reference samples, of one instrument, granularity and horizon.
+
+    Attributes:
+        returns: forward_return of the last of them.
+        event_counts: event_count of the last of them.
+    """
 
     def __init__(self, tail: TailView, granularity_name: str, horizon: int) -> None:
         """Compute them as a run does, from all that the tail holds."""
-        rung = tail.settings.labels.granularity(granularity_name)
+        settings = tail.settings
+        rung = settings.labels.granularity(granularity_name)
+        longest = max(settings.horizons)  # rows of every horizon are those of the longest
+        self._most_returns = rung.quantile_sample + longest
+        self._most_counts = rung.burst_sample + longest
         self._burst = BurstParameters(horizon, rung.burst_sample, rung.burst_minimum)
-        self._counts = np.empty(0, np.int32)
-        ts = tail.rungs[granularity_name].ts
-        self._most = rung.burst_sample + max(tail.settings.horizons)  # rows of every horizon are those of the longest
-        over = ts[: max(0, len(ts) - horizon)][-self._most :]
-        if len(over):
-            back = level_reach(tail.settings, granularity_name).back
-            market = tail.slice(granularity_name, int(over[0]), int(over[-1]) + 1, back)
-            if market is None:
-                raise ValueError(
-                    f"the tail of {tail.instrument_id} {granularity_name} is shorter than its rows look back"
-                )
-            found = compute_rows(LEVEL_BREAKS.table, market, horizon, tail.settings.labels).rows["event_count"]
-            self._counts = found.cast(pa.int32()).fill_null(NULL_INT).to_numpy().astype(np.int32)
+        self.returns: FloatArray = np.empty(0)
+        self.event_counts: IntColumn = np.empty(0, np.int32)
+        candles = tail.rungs[granularity_name]
+        count = len(candles.ts) - horizon
+        if count <= 0:
+            return
+        parameters = window_parameters(settings.labels, granularity_name, horizon)
+        recent = newest(candles, self._most_returns + horizon + settings.labels.atr_period)
+        windows = path_windows(recent, tail.path(granularity_name, recent), parameters)
+        forward = returns(windows, return_parameters(settings.labels, granularity_name, horizon)).forward_return
+        self.returns = forward[:-horizon][-self._most_returns :]
+        over = candles.ts[:count][-self._most_counts :]
+        back = level_reach(settings, granularity_name).back
+        market = tail.slice(granularity_name, int(over[0]), int(over[-1]) + 1, back)
+        if market is None:
+            raise ValueError(f"the tail of {tail.instrument_id} {granularity_name} is shorter than its rows look back")
+        found = compute_rows(LEVEL_BREAKS.table, market, horizon, settings.labels).rows["event_count"]
+        self.event_counts = found.cast(pa.int32()).fill_null(NULL_INT).to_numpy().astype(np.int32)
 
-    def bursts(self, over: IntColumn) -> IntColumn:
-        """Take in the counts of windows that are over now; event_burst of these and of the open ones after them."""
-        known = np.concatenate([self._counts, over])
+    def take(self, forward_returns: FloatArray, event_counts: IntColumn) -> IntColumn:
+        """Take in windows that are over now; event_burst of these and of the open ones after them."""
+        known = np.concatenate([self.event_counts, event_counts])
         is_open = np.full(self._burst.horizon, NULL_INT, np.int32)
-        self._counts = known[-self._most :]
+        self.event_counts = known[-self._most_counts :]
+        self.returns = np.concatenate([self.returns, forward_returns])[-self._most_returns :]
         return event_bursts(np.concatenate([known, is_open]), self._burst)
 
 
@@ -100,11 +117,9 @@ class RowMaker:
         self._consideration = consideration(settings.labels)
         self._level_back = level_reach(settings, granularity_name).back
         self._atr_period = settings.labels.atr_period
+        self._longest = max(settings.horizons)
         self._of_horizon = {
-            horizon: (
-                _row_parameters(settings, granularity_name, horizon),
-                _EventCounts(tail, granularity_name, horizon),
-            )
+            horizon: (_row_parameters(settings, granularity_name, horizon), _Over(tail, granularity_name, horizon))
             for horizon in settings.horizons
         }
 
@@ -115,27 +130,31 @@ class RowMaker:
             tail: Candles up to the newest, and one at least.
             added: Candles that came since the last call, as many as `tail.MOST_ADDED` base candles make or fewer.
         """
-        entries = 2 * max(self._of_horizon) + added
-        candles = newest(tail.rungs[self._granularity], entries + self._level_back)
-        known = at_entries(candles, self._atr_period, self._level_parameters, self._consideration, entries)
+        # ATR looks so far back; levels and every other family look no further than one horizon before the first row.
+        count = 2 * self._longest + added
+        known = at_entries(
+            newest(tail.rungs[self._granularity], count + self._level_back),
+            *(self._atr_period, self._level_parameters, self._consideration),
+            count + self._atr_period,
+        )
         return [self._rows_of_horizon(tail, horizon, added, known) for horizon in self._of_horizon]
 
     def _rows_of_horizon(self, tail: TailView, horizon: int, added: int, known: AtEntries) -> NewestRows:
-        parameters, counts = self._of_horizon[horizon]
-        # Of the sample only its returns are asked for, and their ATR.
-        reach = parameters.returned.quantile_sample + horizon + max(self._of_horizon) + added + self._atr_period
-        sample = newest(tail.rungs[self._granularity], reach)
-        # The other families look no further back than one horizon before the first row that is asked for.
-        near = min(horizon + max(self._of_horizon) + added, len(sample.ts))
-        made = newest_columns(sample, tail.path(self._granularity, sample), known, parameters, near)
-        columns: dict[str, NDArray[Any]] = {"ts": sample.ts[len(sample.ts) - near :]}
+        parameters, over = self._of_horizon[horizon]
+        candles = newest(tail.rungs[self._granularity], horizon + self._longest + added + self._atr_period)
+        changed = min(horizon + added, len(candles.ts))
+        path = tail.path(self._granularity, candles)
+        made = newest_columns(candles, path, known, over.returns, changed, parameters)
+        columns: dict[str, NDArray[Any]] = {"ts": candles.ts}
         for family in made:
             columns |= family._asdict()
-        over = columns["event_count"][: near - horizon][-added:] if near > horizon else columns["event_count"][:0]
-        columns["event_burst"] = counts.bursts(over)
-        kept = min(max(self._of_horizon) + added, near)
+        ended = slice(max(0, len(candles.ts) - horizon - added), max(0, len(candles.ts) - horizon))
+        bursts = over.take(columns["forward_return"][ended], columns["event_count"][ended])
+        kept = min(self._longest + added, len(candles.ts))
         rows = {name: column[-kept:] for name, column in columns.items()}
-        return NewestRows(tail.instrument_id, self._granularity, horizon, rows, min(horizon + added, near))
+        return NewestRows(
+            tail.instrument_id, self._granularity, horizon, rows | {"event_burst": bursts[-kept:]}, changed
+        )
 
 
 def _row_parameters(settings: Settings, granularity_name: str, horizon: int) -> RowParameters:

@@ -91,9 +91,9 @@ def ladder(base: Candles, base_granularity: str, calendar: SessionCalendar) -> d
 
 
 def _check_order(base: Candles) -> None:
-    backwards = np.flatnonzero(np.diff(base.ts) <= 0)
-    if len(backwards):
-        row = int(backwards[0])
+    is_later = base.ts[1:] > base.ts[:-1]
+    if not is_later.all():
+        row = int(np.argmin(is_later))
         raise CandleError(
             asked="candles of a coarser granularity",
             found=f"a base candle at {base.ts[row + 1]} after one at {base.ts[row]} [epoch s] (row {row + 1})",
