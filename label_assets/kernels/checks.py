@@ -1,8 +1,8 @@
 """What every public kernel function asks of its arrays before it computes.
 
 Belongs here: refusals (`ValueError` naming parameter, value and bound) and the one normalisation, to contiguous
-writeable arrays, which keeps every compiled kernel at a single specialisation. Does not belong here: anything that a
-compiled function of another file calls.
+writeable arrays, which keeps every compiled kernel at a single specialisation. Does not belong here: anything of one
+family alone.
 """
 
 import math

@@ -104,7 +104,6 @@ def level_barriers(
     considered = checked_considered(considered, levels, len(windows.entry_ts))
     normal = LevelBarrierWidths(float(widths.barrier_atr), float(widths.ahead_atr), float(widths.margin_atr))
     upper, lower, adjusted, baseline = _place(windows, levels, considered, normal)
-    # called from here, not from compiled code: numba's cache would not see an edit of the other file
     touch = _first_touch(path, windows, path_start(path, windows), upper, lower)
     labels: LevelBarriers = _labels(touch, windows.entry_price, upper, lower, adjusted, baseline)
     return labels

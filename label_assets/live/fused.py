@@ -8,9 +8,6 @@ Belongs here: which kernel is given what. Does not belong here: formulas (`kerne
 (`live.newest`).
 """
 
-import hashlib
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,7 +15,6 @@ from numba import njit
 
 from label_assets.kernels import (
     active_levels,
-    arrays,
     atr,
     barriers,
     excursions,
@@ -94,7 +90,7 @@ class RowColumns(NamedTuple):
     sample_weights: SampleWeights
 
 
-@njit(nogil=True)
+@njit(cache=True, nogil=True)
 def _newest_considered(considered: ConsideredLevels, entries: int) -> ConsideredLevels:
     count = len(considered.nearest_price)
     offsets = considered.offsets[count - entries :]
@@ -107,10 +103,11 @@ def _newest_considered(considered: ConsideredLevels, entries: int) -> Considered
     )
 
 
-@njit(nogil=True, error_model="numpy")
-def _at_entries(
+@njit(cache=True, nogil=True, error_model="numpy")
+def at_entries(
     candles: Candles, atr_period: int, level: LevelParameters, consideration: Consideration, entries: int
 ) -> AtEntries:
+    """Levels of candles, and those that the last so many entries consider."""
     count = len(candles.ts)
     ranges = atr._true_range(candles.high, candles.low, candles.close)
     mean_range = atr._average(ranges, candles.close, atr_period)
@@ -133,14 +130,14 @@ def _at_entries(
     return AtEntries(found, _newest_considered(considered, count - first))
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _windows(candles: Candles, path: Candles, parameters: WindowParameters) -> Windows:
     ranges = atr._true_range(candles.high, candles.low, candles.close)
     mean_range = atr._average(ranges, candles.close, parameters.atr_period)
     return windows._kernel(candles, path.ts, path.close_ts, mean_range, parameters)
 
 
-@njit(nogil=True)
+@njit(cache=True, nogil=True)
 def _returns(made: Windows, known: FloatArray, fresh: int, parameters: ReturnParameters) -> Returns:
     """Of the decile only the rows of the windows that are made; the sample are the returns that are known."""
     forward, vol_scaled, bounded, sign, log_return = returns._scaled(made, parameters.flat_return, parameters.clip_atr)
@@ -156,7 +153,7 @@ def _returns(made: Windows, known: FloatArray, fresh: int, parameters: ReturnPar
     return Returns(forward, vol_scaled, bounded, sign, decile[len(value) - count :], log_return)
 
 
-@njit(nogil=True, error_model="numpy")
+@njit(cache=True, nogil=True, error_model="numpy")
 def _volatility(candles: Candles, path_close: Any, made: Windows, start: Any, horizon: int) -> Volatility:
     relative_range = (candles.high - candles.low) / candles.close
     ranges = atr._true_range(candles.high, candles.low, candles.close)
@@ -165,7 +162,7 @@ def _volatility(candles: Candles, path_close: Any, made: Windows, start: Any, ho
     )
 
 
-@njit(nogil=True)
+@njit(cache=True, nogil=True)
 def _weights(
     candles: Candles, path: Candles, made: Windows, start: Any, adjusted: LevelBarriers, parameters: WeightParameters
 ) -> SampleWeights:
@@ -174,10 +171,20 @@ def _weights(
     return sample_weights._kernel(candles, made, adjusted.etb_end_ts, alive, parameters)
 
 
-@njit(nogil=True, error_model="numpy")
-def _newest_columns(
+@njit(cache=True, nogil=True, error_model="numpy")
+def newest_columns(
     candles: Candles, path: Candles, entry: AtEntries, known_returns: FloatArray, fresh: int, parameters: RowParameters
 ) -> RowColumns:
+    """Columns of the rows of some candles; the first `parameters.window.atr_period` have no ATR.
+
+    Args:
+        candles: n candles, the last of which are n entries of `entry` or fewer.
+        path: Their path bars.
+        entry: What entries know of levels.
+        known_returns: forward_return of the windows before the last `fresh` rows.
+        fresh: Rows whose windows were not over when `known_returns` were made.
+        parameters: Settings.
+    """
     made = _windows(candles, path, parameters.window)
     returned = _returns(made, known_returns, fresh, parameters.returned)
     start, _impossible = windows._starts(path.ts, made.entry_ts, made.path_bars)
@@ -198,44 +205,3 @@ def _newest_columns(
         level_breaks._kernel(path, made, start, entry.levels, considered, touches),
         _weights(candles, path, made, start, adjusted_barriers, parameters.weight),
     )
-
-
-def _sources() -> str:
-    """Digest of the kernels' sources."""
-    digest = hashlib.sha256()
-    for path in sorted(Path(arrays.__file__).parent.glob("*.py")):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
-
-
-def _compiled(sources: str) -> tuple[Callable[..., AtEntries], Callable[..., RowColumns]]:
-    """The two calls.
-
-    Args:
-        sources: Enters the key of numba's cache, which by itself sees edits of this file and not of those whose
-            functions are called here. For the same reason nothing else in this file is cached.
-    """
-
-    @njit(cache=True, nogil=True)
-    def at_entries(
-        candles: Candles, atr_period: int, level: LevelParameters, consideration: Consideration, entries: int
-    ) -> AtEntries:
-        _ = sources
-        return _at_entries(candles, atr_period, level, consideration, entries)
-
-    @njit(cache=True, nogil=True)
-    def newest_columns(
-        candles: Candles,
-        path: Candles,
-        entry: AtEntries,
-        known_returns: FloatArray,
-        fresh: int,
-        parameters: RowParameters,
-    ) -> RowColumns:
-        _ = sources
-        return _newest_columns(candles, path, entry, known_returns, fresh, parameters)
-
-    return at_entries, newest_columns
-
-
-at_entries, newest_columns = _compiled(_sources())
