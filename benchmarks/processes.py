@@ -23,6 +23,7 @@ KINDS = (
     ("dagster dev", "dagster dev"),
     ("multiprocessing.forkserver", "Dagster run"),
     ("main() dev", "label-assets dev"),
+    ("label_assets.cli materialize", "run"),
     ("label_assets.cli live", "live worker"),
     ("label_assets.cli serve", "API"),
     ("clickhouse_owner", "ClickHouse"),
