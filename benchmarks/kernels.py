@@ -26,12 +26,13 @@ from label_assets.compute.levels import level_history
 from label_assets.kernels.active_levels import Consideration, considered_levels
 from label_assets.kernels.barriers import BarrierWidth, barriers
 from label_assets.kernels.excursions import excursions
-from label_assets.kernels.level_barriers import level_barriers
+from label_assets.kernels.level_barriers import LevelBarrierWidths, level_barriers
 from label_assets.kernels.level_breaks import BurstParameters, level_breaks
 from label_assets.kernels.level_touches import level_touches
 from label_assets.kernels.path_shape import path_shape
 from label_assets.kernels.returns import ReturnParameters, returns
 from label_assets.kernels.sample_weights import WeightParameters, sample_weights
+from label_assets.kernels.spans import path_spans
 from label_assets.kernels.volatility import volatility
 from label_assets.kernels.windows import path_windows
 from label_assets.market.calendar import SessionCalendar
@@ -84,19 +85,20 @@ def run_kernels(market: MarketSlice, labels: LabelSettings, horizon: int) -> Sec
     )
     timed("returns", returns, windows, sample)
     timed("barriers", barriers, path, windows, BarrierWidth(*parse_width(labels.barrier_width)))
-    timed("excursions", excursions, path, windows, labels.profit_factor_cap)
-    timed("volatility", volatility, candles, path, windows, horizon)
-    timed("path_shape", path_shape, path, windows, labels.end_extremum_gap_cap)
+    spans = timed("path_spans", path_spans, path, windows)
+    timed("excursions", excursions, path, windows, labels.profit_factor_cap, spans)
+    timed("volatility", volatility, candles, path, windows, horizon, spans)
+    timed("path_shape", path_shape, path, windows, labels.end_extremum_gap_cap, spans)
     history = timed("levels", level_history, candles, windows.atr, labels, market.granularity)
     consideration = Consideration(labels.considered_atr, labels.merge_atr, labels.most_considered)
     found = history.levels
     near = timed("considered_levels", considered_levels, candles, windows, found, history.intervals, consideration)
-    touches = timed("level_touches", level_touches, path, windows, found, near)
+    touches = timed("level_touches", level_touches, path, windows, found, near, spans)
     burst = BurstParameters(horizon, rung.burst_sample, rung.burst_minimum)
-    timed("level_breaks", level_breaks, path, windows, found, near, touches, burst)
-    adjusted = timed("level_barriers", level_barriers, path, windows, found, near)
+    timed("level_breaks", level_breaks, path, windows, found, near, touches, burst, spans)
+    adjusted = timed("level_barriers", level_barriers, path, windows, found, near, LevelBarrierWidths(), spans)
     weights = WeightParameters(horizon, rung.gap_limit_s)
-    timed("sample_weights", sample_weights, candles, path, windows, adjusted, weights)
+    timed("sample_weights", sample_weights, candles, path, windows, adjusted, weights, spans)
     return seconds
 
 

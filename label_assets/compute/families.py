@@ -25,6 +25,7 @@ from label_assets.kernels.level_touches import LevelTouches, level_touches
 from label_assets.kernels.path_shape import path_shape
 from label_assets.kernels.returns import ReturnParameters, returns
 from label_assets.kernels.sample_weights import WeightParameters, sample_weights
+from label_assets.kernels.spans import Spans, path_spans
 from label_assets.kernels.volatility import volatility
 from label_assets.kernels.windows import OPEN, WindowParameters, Windows, path_windows
 from label_assets.settings import LabelSettings, parse_width
@@ -45,13 +46,20 @@ class _Inputs(NamedTuple):
     horizon: int
     labels: LabelSettings
 
+    @property
+    def spans(self) -> Spans:
+        """Needed by all families but returns."""
+        return self.market.made_once(
+            ("spans", self.horizon), self.labels, lambda: path_spans(self.market.path, self.windows)
+        )
+
 
 def _returns(inputs: _Inputs) -> Any:
     return returns(inputs.windows, return_parameters(inputs.labels, inputs.market.granularity, inputs.horizon))
 
 
 def _barriers(inputs: _Inputs) -> Any:
-    fixed = barriers(inputs.market.path, inputs.windows, barrier_width(inputs.labels))
+    fixed = barriers(inputs.market.path, inputs.windows, barrier_width(inputs.labels), inputs.spans)
     return _Columns({**fixed._asdict(), **_level_barriers(inputs)._asdict()})
 
 
@@ -64,7 +72,7 @@ def _level_barriers(inputs: _Inputs) -> LevelBarriers:
 def _made_level_barriers(inputs: _Inputs) -> LevelBarriers:
     around = levels_around_entries(inputs.market, inputs.windows, inputs.labels)
     widths = level_barrier_widths(inputs.labels)
-    return level_barriers(inputs.market.path, inputs.windows, around.levels, around.considered, widths)
+    return level_barriers(inputs.market.path, inputs.windows, around.levels, around.considered, widths, inputs.spans)
 
 
 def _level_touches(inputs: _Inputs) -> LevelTouches:
@@ -73,7 +81,7 @@ def _level_touches(inputs: _Inputs) -> LevelTouches:
     return inputs.market.made_once(
         ("level touches", inputs.horizon),
         inputs.labels,
-        lambda: level_touches(inputs.market.path, inputs.windows, around.levels, around.considered),
+        lambda: level_touches(inputs.market.path, inputs.windows, around.levels, around.considered, inputs.spans),
     )
 
 
@@ -82,7 +90,9 @@ def _level_breaks(inputs: _Inputs) -> Any:
     rung = inputs.labels.granularity(inputs.market.granularity)
     burst = BurstParameters(inputs.horizon, rung.burst_sample, rung.burst_minimum)
     touches = _level_touches(inputs)
-    return level_breaks(inputs.market.path, inputs.windows, around.levels, around.considered, touches, burst)
+    return level_breaks(
+        inputs.market.path, inputs.windows, around.levels, around.considered, touches, burst, inputs.spans
+    )
 
 
 def _sample_weights(inputs: _Inputs) -> Any:
@@ -93,19 +103,20 @@ def _sample_weights(inputs: _Inputs) -> Any:
         inputs.windows,
         _level_barriers(inputs),
         WeightParameters(inputs.horizon, gap_limit_s),
+        inputs.spans,
     )
 
 
 def _excursions(inputs: _Inputs) -> Any:
-    return excursions(inputs.market.path, inputs.windows, inputs.labels.profit_factor_cap)
+    return excursions(inputs.market.path, inputs.windows, inputs.labels.profit_factor_cap, inputs.spans)
 
 
 def _volatility(inputs: _Inputs) -> Any:
-    return volatility(inputs.market.candles, inputs.market.path, inputs.windows, inputs.horizon)
+    return volatility(inputs.market.candles, inputs.market.path, inputs.windows, inputs.horizon, inputs.spans)
 
 
 def _path_shape(inputs: _Inputs) -> Any:
-    return path_shape(inputs.market.path, inputs.windows, inputs.labels.end_extremum_gap_cap)
+    return path_shape(inputs.market.path, inputs.windows, inputs.labels.end_extremum_gap_cap, inputs.spans)
 
 
 _KERNELS: dict[str, Callable[[_Inputs], Any]] = {

@@ -14,6 +14,10 @@ NULL_INT = -(2**31)
 MINIMUM_DENOMINATOR = 1e-12
 """A label whose denominator is smaller in magnitude is NULL (LABELS.md §2); prices are divided by P for the test."""
 
+Index = np.uint64
+"""An index that is not negative. With a signed one of which LLVM cannot know that, numba asks at each access whether it
+counts from the end, and the loop is not vectorized: a sum of two numbers, say."""
+
 IntArray = NDArray[np.int64]
 IntColumn = NDArray[np.int32]
 FloatArray = NDArray[np.float64]

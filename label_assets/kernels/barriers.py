@@ -10,9 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from label_assets.kernels.arrays import NULL_INT, Candles, FloatArray, IntArray, IntColumn
+from label_assets.kernels.arrays import NULL_INT, Candles, FloatArray, Index, IntArray, IntColumn
 from label_assets.kernels.checks import checked_candles, require_within
-from label_assets.kernels.windows import COMPLETE, GAP, Windows, checked_windows, path_start
+from label_assets.kernels.scans import bars_before_reaching
+from label_assets.kernels.spans import Spans, start_of
+from label_assets.kernels.windows import COMPLETE, GAP, Windows, checked_windows
 
 
 class BarrierWidth(NamedTuple):
@@ -53,7 +55,7 @@ class _FirstTouch(NamedTuple):
     exit_price: FloatArray
 
 
-def barriers(path: Candles, windows: Windows, width: BarrierWidth) -> Barriers:
+def barriers(path: Candles, windows: Windows, width: BarrierWidth, spans: Spans | None = None) -> Barriers:
     """Compute labels 6–8 with barriers P ± atr_multiple·ATR or P ± price_share·P.
 
     A bar that opens at or beyond a barrier touches it at its open. Otherwise high ≥ upper or low ≤ lower touches at
@@ -67,6 +69,7 @@ def barriers(path: Candles, windows: Windows, width: BarrierWidth) -> Barriers:
         path: Path bars, with low ≤ open, close ≤ high.
         windows: Windows made from that path.
         width: Distance of the barriers.
+        spans: What `path_spans` made of both, where several families are computed; made here if not passed.
 
     Returns:
         One element a field for every window.
@@ -83,7 +86,7 @@ def barriers(path: Candles, windows: Windows, width: BarrierWidth) -> Barriers:
     if (width.atr_multiple > 0.0) == (width.price_share > 0.0):
         raise ValueError(f"width is {width}; exactly one of atr_multiple and price_share must be > 0")
     path, windows = checked_candles("path", path), checked_windows(windows)
-    start = path_start(path, windows)
+    start = start_of(path, windows, spans)
     labels: Barriers = _kernel(path, windows, start, float(width.atr_multiple), float(width.price_share))
     return labels
 
@@ -118,39 +121,33 @@ def _first_touch(path: Candles, windows: Windows, start: IntArray, upper: FloatA
     end_ts = np.empty(count, np.int64)
     exit_price = np.empty(count, np.float64)
     for i in range(count):
-        status, first, n = windows.window_status[i], start[i], windows.path_bars[i]
-        known = status != GAP and not math.isnan(upper[i]) and not math.isnan(lower[i])
-        scanned = n if known else 0
-        t = _touching_bar(path.high[first : first + scanned], path.low[first : first + scanned], upper[i], lower[i])
-        touched = t < scanned
-        if not touched and (not known or status != COMPLETE):
+        status, n, top, bottom = windows.window_status[i], windows.path_bars[i], upper[i], lower[i]
+        is_known = (status != GAP) & (top == top) & (bottom == bottom)  # noqa: PLR0124 - math.isnan is a branch
+        scanned = n if is_known else 0
+        t = bars_before_reaching(path.high, path.low, start[i], scanned, top, bottom)
+        is_touched = t < scanned
+        if not is_touched and not (is_known and status == COMPLETE):
             label[i], ambiguous[i], time[i], end_ts[i], exit_price[i] = NULL_INT, NULL_INT, NULL_INT, NULL_INT, np.nan
             continue
-        # of an untouched window the last bar, for nothing: choosing values is cheaper than branches (37 ns, not 55)
-        bar = first + t - (0 if touched else 1)
-        side, both, price = _touch(path.open[bar], path.high[bar], path.low[bar], upper[i], lower[i])
-        label[i] = side if touched else 0
-        ambiguous[i] = both if touched else 0
-        time[i] = t + 1 if touched else n
-        end_ts[i] = path.close_ts[bar] if touched else windows.horizon_end_ts[i]
-        exit_price[i] = price if touched else windows.exit_price[i]
+        # of an untouched window the last bar, for nothing: choosing values is cheaper than branches
+        bar = Index(start[i] + t - (not is_touched))
+        side, both = _side(path.open[bar], path.high[bar], path.low[bar], top, bottom)
+        label[i], ambiguous[i], time[i] = side * is_touched, both & is_touched, t + is_touched
+        end_ts[i] = path.close_ts[bar] if is_touched else windows.horizon_end_ts[i]
+        exit_price[i] = path.open[bar]
+    for i in range(count):  # apart, because prices are chosen without a branch only where the loop is vectorized
+        top, bottom, price = upper[i], lower[i], exit_price[i]
+        barrier = top if label[i] > 0 else bottom
+        price = price if (price >= top) | (price <= bottom) else barrier
+        price = windows.exit_price[i] if label[i] == 0 else price
+        exit_price[i] = np.nan if label[i] == NULL_INT else price
     return _FirstTouch(label, ambiguous, time, end_ts, exit_price)
 
 
 @njit(cache=True, nogil=True)
-def _touching_bar(high: FloatArray, low: FloatArray, upper: float, lower: float) -> int:
-    """Index of the first bar that reaches a barrier, their number if none. A bar that opens beyond one reaches it."""
-    t = 0
-    while t < len(high) and (high[t] < upper) & (low[t] > lower):
-        t += 1
-    return t
-
-
-@njit(cache=True, nogil=True)
-def _touch(bar_open: float, high: float, low: float, upper: float, lower: float) -> tuple[int, int, float]:
-    """Label, ambiguity and exit price of a bar that reaches a barrier. Written without branches: see above."""
+def _side(bar_open: float, high: float, low: float, upper: float, lower: float) -> tuple[int, bool]:
+    """Label and ambiguity of a bar that reaches a barrier. Written without branches: see above."""
     above, below = bar_open >= upper, bar_open <= lower
     both = (high >= upper) & (low <= lower) & (not above) & (not below)
     up = above | ((not below) & (high >= upper) & ((low > lower) | (upper - bar_open < bar_open - lower)))
-    price = bar_open if above | below else (upper if up else lower)
-    return 1 if up else -1, 1 if both else 0, price
+    return 2 * int(up) - 1, both

@@ -8,9 +8,11 @@ from typing import NamedTuple
 import numpy as np
 from numba import njit
 
-from label_assets.kernels.arrays import MINIMUM_DENOMINATOR, NULL_INT, Candles, FloatArray, IntArray, IntColumn
+from label_assets.kernels.arrays import MINIMUM_DENOMINATOR, NULL_INT, Candles, FloatArray, IntColumn
 from label_assets.kernels.checks import checked_candles, require_within
-from label_assets.kernels.windows import COMPLETE, Windows, checked_windows, path_start
+from label_assets.kernels.scans import bars_before_reaching
+from label_assets.kernels.spans import Spans, checked_spans
+from label_assets.kernels.windows import COMPLETE, Windows, checked_windows
 
 
 class Excursions(NamedTuple):
@@ -31,7 +33,9 @@ class Excursions(NamedTuple):
     profit_factor: FloatArray
 
 
-def excursions(path: Candles, windows: Windows, profit_factor_cap: float = 100.0) -> Excursions:
+def excursions(
+    path: Candles, windows: Windows, profit_factor_cap: float = 100.0, spans: Spans | None = None
+) -> Excursions:
     """Compute labels 9–10 over the path bars t = 1..n, both ends included.
 
     Signs are those of a long entry: favorable is up. NULL unless the window is complete. Ties: the first bar of the
@@ -41,6 +45,7 @@ def excursions(path: Candles, windows: Windows, profit_factor_cap: float = 100.0
         path: Path bars, in time order.
         windows: Windows made from that path.
         profit_factor_cap: Bound of profit_factor.
+        spans: What `path_spans` made of both, where several families are computed; made here if not passed.
 
     Returns:
         One element a field for every window.
@@ -53,14 +58,14 @@ def excursions(path: Candles, windows: Windows, profit_factor_cap: float = 100.0
     """
     require_within("profit_factor_cap", profit_factor_cap, 0.0)
     path, windows = checked_candles("path", path), checked_windows(windows)
-    start = path_start(path, windows)
-    labels: Excursions = _kernel(path.high, path.low, windows, start, float(profit_factor_cap))
+    spans = checked_spans(path, windows, spans)
+    labels: Excursions = _kernel(path.high, path.low, windows, spans, float(profit_factor_cap))
     return labels
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(high: FloatArray, low: FloatArray, windows: Windows, start: IntArray, cap: float) -> Excursions:
-    count = len(start)
+def _kernel(high: FloatArray, low: FloatArray, windows: Windows, spans: Spans, cap: float) -> Excursions:
+    count = len(spans.start)
     mfe = np.full(count, np.nan)
     time_to_mfe = np.full(count, NULL_INT, np.int32)
     mae = np.full(count, np.nan)
@@ -69,32 +74,14 @@ def _kernel(high: FloatArray, low: FloatArray, windows: Windows, start: IntArray
     for i in range(count):
         if windows.window_status[i] != COMPLETE:
             continue
-        entry, first, n = windows.entry_price[i], start[i], windows.path_bars[i]
-        highest, lowest = _extremes(high[first : first + n], low[first : first + n])
+        entry, highest, lowest = windows.entry_price[i], spans.highest[i], spans.lowest[i]
+        first, n = spans.start[i], windows.path_bars[i]
         mfe[i] = max(0.0, highest / entry - 1.0)
         mae[i] = min(0.0, lowest / entry - 1.0)
         if mfe[i] > 0.0:
-            time_to_mfe[i] = _first_time(high[first : first + n], highest)
+            time_to_mfe[i] = bars_before_reaching(high, low, first, n, highest, -np.inf) + 1
         if mae[i] < 0.0:
-            time_to_mae[i] = _first_time(low[first : first + n], lowest)
+            time_to_mae[i] = bars_before_reaching(high, low, first, n, np.inf, lowest) + 1
         if -mae[i] >= MINIMUM_DENOMINATOR:
             profit_factor[i] = min(cap, mfe[i] / -mae[i])
     return Excursions(mfe, time_to_mfe, mae, time_to_mae, profit_factor)
-
-
-@njit(cache=True, nogil=True)
-def _extremes(high: FloatArray, low: FloatArray) -> tuple[float, float]:
-    highest, lowest = high[0], low[0]
-    for t in range(1, len(high)):
-        highest = high[t] if high[t] > highest else highest
-        lowest = low[t] if low[t] < lowest else lowest
-    return highest, lowest
-
-
-@njit(cache=True, nogil=True)
-def _first_time(prices: FloatArray, price: float) -> int:
-    """First t, counted from 1, with that price, which there is."""
-    t = 0
-    while prices[t] != price:
-        t += 1
-    return t + 1

@@ -13,7 +13,8 @@ from label_assets.kernels.arrays import NULL_INT, Candles, FloatArray, IntArray,
 from label_assets.kernels.barriers import _first_touch, _FirstTouch
 from label_assets.kernels.checks import checked_candles, require_within
 from label_assets.kernels.levels import Levels
-from label_assets.kernels.windows import Windows, checked_windows, path_start
+from label_assets.kernels.spans import Spans, start_of
+from label_assets.kernels.windows import Windows, checked_windows
 
 BARRIER_HITS = ("none", "upper", "lower")
 """Name of each code of etb_barrier_hit."""
@@ -72,6 +73,7 @@ def level_barriers(
     levels: Levels,
     considered: ConsideredLevels,
     widths: LevelBarrierWidths = LevelBarrierWidths(),  # noqa: B008 - immutable
+    spans: Spans | None = None,
 ) -> LevelBarriers:
     """Compute labels 11.a.
 
@@ -85,6 +87,7 @@ def level_barriers(
         levels: Levels.
         considered: Levels considered at each entry.
         widths: Distances.
+        spans: What `path_spans` made of both, where several families are computed; made here if not passed.
 
     Returns:
         One element a field for every window.
@@ -104,7 +107,7 @@ def level_barriers(
     considered = checked_considered(considered, levels, len(windows.entry_ts))
     normal = LevelBarrierWidths(float(widths.barrier_atr), float(widths.ahead_atr), float(widths.margin_atr))
     upper, lower, adjusted, baseline = _place(windows, levels, considered, normal)
-    touch = _first_touch(path, windows, path_start(path, windows), upper, lower)
+    touch = _first_touch(path, windows, start_of(path, windows, spans), upper, lower)
     labels: LevelBarriers = _labels(touch, windows.entry_price, upper, lower, adjusted, baseline)
     return labels
 

@@ -12,19 +12,18 @@ from numba import njit
 from numpy.typing import NDArray
 
 from label_assets.kernels.active_levels import ConsideredLevels, checked_considered, checked_levels
-from label_assets.kernels.arrays import MINIMUM_DENOMINATOR, NULL_INT, Candles, FloatArray, IntArray, IntColumn
+from label_assets.kernels.arrays import MINIMUM_DENOMINATOR, NULL_INT, Candles, FloatArray, Index, IntArray, IntColumn
 from label_assets.kernels.checks import checked_array, checked_candles, require_within
 from label_assets.kernels.level_touches import LevelTouches
 from label_assets.kernels.levels import NO_ROLE, RESISTANCE, SUPPORT, Levels
-from label_assets.kernels.windows import COMPLETE, Windows, checked_windows, path_start
+from label_assets.kernels.scans import bars_before_reaching
+from label_assets.kernels.spans import Spans, checked_spans
+from label_assets.kernels.windows import COMPLETE, Windows, checked_windows
 
 NEXT_EVENTS = ("none", "touch", "break")
 """Name of each code of next_event_type."""
 
 NO_EVENT, TOUCH, BREAK = 0, 1, 2
-
-FloatMatrix = NDArray[np.float64]
-"""A row for each considered level: price, touch width, break width, 1 for a support or 0 for a resistance."""
 
 
 class BurstParameters(NamedTuple):
@@ -88,56 +87,22 @@ class LevelBreaks(NamedTuple):
     first_level_baseline: FloatArray
 
 
-class _Bars(NamedTuple):
-    """The path bars of one window."""
-
-    open: FloatArray
-    high: FloatArray
-    low: FloatArray
-    close: FloatArray
-
-
-class _Extremes(NamedTuple):
-    """Of one window."""
-
-    highest: float
-    lowest: float
-    highest_close: float
-    lowest_close: float
-
-
 class _Zone(NamedTuple):
     """A considered level with the bounds that bars are compared with."""
 
     price: float
-    touch_width: float
     touch_low: float
     touch_high: float
     break_low: float
     break_high: float
-    is_support: bool
 
 
 class _Broken(NamedTuple):
-    """What becomes of a level that breaks; bars are counted from 0."""
+    """What becomes of a level that breaks: indexes of bars."""
 
     bar: int
-    flip_bar: int  # n if it does not flip
+    flip_bar: int  # that after the window if it does not flip
     returned: int
-
-
-class _Outcome(NamedTuple):
-    """What the path does to the considered levels of one entry; bars are counted from 0, n is none."""
-
-    breaks: int
-    flips: int
-    returned: int
-    bar: int
-    flip_bar: int
-    side: int
-    distance: float
-    holds: int
-    depth: float
 
 
 def level_breaks(
@@ -147,6 +112,7 @@ def level_breaks(
     considered: ConsideredLevels,
     touches: LevelTouches,
     burst: BurstParameters,
+    spans: Spans | None = None,
 ) -> LevelBreaks:
     """Compute labels 16–21, 24, 35–37 over the path bars t = 1..n, both ends included.
 
@@ -166,6 +132,7 @@ def level_breaks(
         considered: Levels considered at each entry.
         touches: Touches of the same levels on the same path.
         burst: Settings of event_burst.
+        spans: What `path_spans` made of both, where several families are computed; made here if not passed.
 
     Returns:
         One element a field for every window.
@@ -188,7 +155,8 @@ def level_breaks(
     touched = LevelTouches(
         *(checked_array(f"touches.{name}", column, "int32", count) for name, column in touches._asdict().items())
     )
-    labels: LevelBreaks = _kernel(path, windows, path_start(path, windows), levels, considered, touched)
+    spans = checked_spans(path, windows, spans)
+    labels: LevelBreaks = _kernel(path, windows, spans, levels, considered, touched)
     labels.event_burst[:] = event_bursts(labels.event_count, burst)
     return labels
 
@@ -212,39 +180,130 @@ def event_bursts(event_count: IntColumn, burst: BurstParameters) -> IntColumn:
 def _kernel(
     path: Candles,
     windows: Windows,
-    start: IntArray,
+    spans: Spans,
     levels: Levels,
     considered: ConsideredLevels,
     touches: LevelTouches,
 ) -> LevelBreaks:
-    labels = _null_labels(len(start))
-    zones = np.empty((_most(considered.offsets), 4), np.float64)
+    labels = _null_labels(len(spans.start))
+    _first_levels(labels, path, windows, spans.start, levels, considered)
+    _breaks(labels, path, windows, spans, levels, considered)
+    _events(labels, touches)
+    return labels
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _first_levels(
+    labels: LevelBreaks,
+    path: Candles,
+    windows: Windows,
+    start: IntArray,
+    levels: Levels,
+    considered: ConsideredLevels,
+) -> None:
+    """Write labels 36 and 37."""
     for i in range(len(start)):
         price = windows.entry_price[i]
         labels.nearest_level_role[i] = considered.nearest_role[i]
-        if considered.nearest_role[i] != NO_ROLE:
-            labels.nearest_level_distance[i] = abs(considered.nearest_price[i] - price) / price
+        labels.nearest_level_distance[i] = abs(considered.nearest_price[i] - price) / price  # of none NaN
         if math.isnan(windows.atr[i]):
             continue
-        begin, end = considered.offsets[i], considered.offsets[i + 1]
-        for k in range(begin, end):
-            level, row = considered.level[k], k - begin
-            zones[row, 0], zones[row, 1] = levels.price[level], levels.touch_width[level]
-            zones[row, 2], zones[row, 3] = levels.break_width[level], considered.is_support[k]
-        resistance, support = _ahead(zones[: end - begin], price)
+        resistance, support = np.inf, -np.inf  # the nearest above and below P
+        for k in range(considered.offsets[i], considered.offsets[i + 1]):
+            level = levels.price[Index(considered.level[Index(k)])]
+            is_support = considered.is_support[Index(k)] == 1
+            is_first_above = (not is_support) & (level > price) & (resistance == np.inf)
+            is_first_below = is_support & (level < price) & (support == -np.inf)
+            resistance = level if is_first_above else resistance
+            support = level if is_first_below else support
         between = resistance - support
         if between < np.inf and between / price >= MINIMUM_DENOMINATOR:
             labels.first_level_baseline[i] = (price - support) / between
         if windows.window_status[i] != COMPLETE:
             continue
-        span = slice(start[i], start[i] + windows.path_bars[i])
-        bars = _Bars(path.open[span], path.high[span], path.low[span], path.close[span])
-        extremes = _extremes(bars.high, bars.low, bars.close)
-        reached = extremes.highest >= resistance or extremes.lowest <= support
-        labels.first_level_reached[i] = _first_reached(bars, resistance, support) if reached else 0
-        outcome = _outcome(bars, extremes, zones[: end - begin], price)
-        _write(labels, i, outcome, touches.retouch_count[i], touches.next_touch_time[i])
-    return labels
+        n = windows.path_bars[i]
+        t = bars_before_reaching(path.high, path.low, start[i], n, resistance, support)
+        bar = Index(start[i] + min(t, n - 1))
+        is_up, is_down = path.high[bar] >= resistance, path.low[bar] <= support
+        is_nearer_up = abs(resistance - path.open[bar]) < abs(support - path.open[bar])
+        is_up &= is_nearer_up | (not is_down)
+        labels.first_level_reached[i] = (1 if is_up else -1) * (t < n)
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _breaks(
+    labels: LevelBreaks,
+    path: Candles,
+    windows: Windows,
+    spans: Spans,
+    levels: Levels,
+    considered: ConsideredLevels,
+) -> None:
+    """Write labels 16–19 and 35; breaks and flips to event_count."""
+    high, low, close = path.high, path.low, path.close
+    broken = np.empty(_most(considered.offsets) + 1, np.int64)  # which considered levels break
+    for i in range(len(spans.start)):
+        if windows.window_status[i] != COMPLETE or math.isnan(windows.atr[i]):
+            continue
+        price, first = windows.entry_price[i], spans.start[i]
+        past = first + windows.path_bars[i]
+        begin, end = considered.offsets[i], considered.offsets[i + 1]
+        highest, lowest = spans.highest[i], spans.lowest[i]
+        highest_close, lowest_close = spans.highest_close[i], spans.lowest_close[i]
+        depth, least, breaks = 0.0, np.inf, 0
+        for k in range(begin, end):
+            level, is_support = Index(considered.level[Index(k)]), considered.is_support[Index(k)] == 1
+            of_level, beyond = levels.price[level], levels.break_width[level]
+            below, above = of_level - lowest, highest - of_level
+            penetration = (below if is_support else above) / of_level
+            depth = penetration if penetration > depth else depth
+            least = of_level if of_level < least else least
+            is_below, is_above = lowest_close < of_level - beyond, highest_close > of_level + beyond
+            broken[breaks] = k
+            breaks += (is_support & is_below) | ((not is_support) & is_above)
+        flips, returned, soonest, soonest_flip, first_broken = 0, 0, past, past, begin
+        for row in range(breaks):
+            k = broken[row]
+            what = _followed(
+                high, low, close, first, past, _zone(levels, considered.level[k]), considered.is_support[k] == 1
+            )
+            flips, returned = flips + (what.flip_bar < past), returned | what.returned
+            soonest_flip = min(soonest_flip, what.flip_bar)
+            if what.bar < soonest:  # of one bar the first in order, the nearest level
+                soonest, first_broken = what.bar, k
+        labels.breakout_occurred[i], labels.flip_occurred[i] = breaks > 0, flips > 0
+        labels.flip_count[i], labels.false_breakout[i] = flips, returned
+        labels.breakout_side[i], labels.event_count[i] = NO_ROLE, breaks + flips
+        if end > begin and least / price >= MINIMUM_DENOMINATOR:
+            labels.max_penetration_depth[i] = depth
+        if breaks > 0:
+            of_level = levels.price[considered.level[first_broken]]
+            labels.breakout_side[i] = SUPPORT if considered.is_support[first_broken] == 1 else RESISTANCE
+            labels.breakout_time[i] = soonest - first + 1
+            if of_level / price >= MINIMUM_DENOMINATOR:
+                labels.breakout_distance[i] = abs(close[soonest] - of_level) / of_level
+        if flips > 0:
+            labels.flip_time[i] = soonest_flip - first + 1
+        if breaks > 0 and broken[0] == begin:
+            labels.level_holds[i] = 0
+        elif end > begin:
+            level = considered.level[begin]
+            before = abs(price - levels.price[level]) <= levels.touch_width[level]
+            if _is_touched(high, low, first, past, _zone(levels, level), before):
+                labels.level_holds[i] = 1
+
+
+@njit(cache=True, nogil=True)
+def _events(labels: LevelBreaks, touches: LevelTouches) -> None:
+    """Write labels 20 and 21 and add touches to event_count."""
+    for i in range(len(touches.retouch_count)):
+        if labels.breakout_occurred[i] == NULL_INT:
+            continue
+        time, next_touch = labels.breakout_time[i], touches.next_touch_time[i]
+        is_break = (time != NULL_INT) & ((next_touch == NULL_INT) | (time <= next_touch))
+        labels.next_event_type[i] = BREAK if is_break else (NO_EVENT if next_touch == NULL_INT else TOUCH)
+        labels.time_to_next_event[i] = time if is_break else next_touch
+        labels.event_count[i] += touches.retouch_count[i]
 
 
 @njit(cache=True, nogil=True)
@@ -282,137 +341,47 @@ def _null_labels(count: int) -> LevelBreaks:
     )
 
 
-@njit(cache=True, nogil=True)
-def _ahead(zones: FloatMatrix, price: float) -> tuple[float, float]:
-    """Nearest considered resistance above and support below P; infinite where there is none."""
-    resistance, support = np.inf, -np.inf
-    for k in range(len(zones)):
-        level = zones[k, 0]
-        if zones[k, 3]:
-            if level < price and support == -np.inf:
-                support = level
-        elif level > price and resistance == np.inf:
-            resistance = level
-    return resistance, support
+@njit(cache=True, nogil=True, inline="always")
+def _zone(levels: Levels, level: int) -> _Zone:
+    price, touch, beyond = levels.price[level], levels.touch_width[level], levels.break_width[level]
+    return _Zone(price, price - touch, price + touch, price - beyond, price + beyond)
 
 
-@njit(cache=True, nogil=True)
-def _extremes(high: FloatArray, low: FloatArray, close: FloatArray) -> _Extremes:
-    highest, lowest, highest_close, lowest_close = high[0], low[0], close[0], close[0]
-    for t in range(1, len(close)):
-        highest = high[t] if high[t] > highest else highest
-        lowest = low[t] if low[t] < lowest else lowest
-        highest_close = close[t] if close[t] > highest_close else highest_close
-        lowest_close = close[t] if close[t] < lowest_close else lowest_close
-    return _Extremes(highest, lowest, highest_close, lowest_close)
-
-
-@njit(cache=True, nogil=True)
-def _first_reached(bars: _Bars, resistance: float, support: float) -> int:
-    """Side of the one of them that is reached first; one of them is."""
-    t = 0
-    while bars.high[t] < resistance and bars.low[t] > support:
-        t += 1
-    if bars.high[t] >= resistance and bars.low[t] <= support:
-        return 1 if abs(resistance - bars.open[t]) < abs(support - bars.open[t]) else -1
-    return 1 if bars.high[t] >= resistance else -1
-
-
-@njit(cache=True, nogil=True)
-def _zone(zones: FloatMatrix, k: int) -> _Zone:
-    price, touch, beyond = zones[k, 0], zones[k, 1], zones[k, 2]
-    return _Zone(price, touch, price - touch, price + touch, price - beyond, price + beyond, zones[k, 3] != 0.0)
-
-
-@njit(cache=True, nogil=True, error_model="numpy")
-def _outcome(bars: _Bars, extremes: _Extremes, zones: FloatMatrix, price: float) -> _Outcome:
-    n = len(bars.close)
-    breaks, flips, returned, first, first_flip = 0, 0, 0, n, n
-    side, distance, holds, depth, divisible = NO_ROLE, np.nan, NULL_INT, 0.0, len(zones) > 0
-    for k in range(len(zones)):
-        price_k, is_support = zones[k, 0], zones[k, 3]
-        beyond = price_k - extremes.lowest if is_support else extremes.highest - price_k
-        depth = max(depth, beyond / price_k)
-        divisible = divisible and price_k / price >= MINIMUM_DENOMINATOR
-        bound = price_k - zones[k, 2] if is_support else price_k + zones[k, 2]
-        if (extremes.lowest_close >= bound) if is_support else (extremes.highest_close <= bound):
-            if k == 0 and _is_touched(bars, _zone(zones, k), price):
-                holds = 1
-            continue
-        zone = _zone(zones, k)
-        broken = _follow_support(bars, zone) if zone.is_support else _follow_resistance(bars, zone)
-        breaks, flips, returned = breaks + 1, flips + (broken.flip_bar < n), returned | broken.returned
-        first_flip = min(first_flip, broken.flip_bar)
-        if broken.bar < first:  # of one bar the first in order, the nearest level
-            first, side = broken.bar, SUPPORT if zone.is_support else RESISTANCE
-            known = zone.price / price >= MINIMUM_DENOMINATOR
-            distance = abs(bars.close[first] - zone.price) / zone.price if known else np.nan
-        if k == 0:
-            holds = 0
-    return _Outcome(breaks, flips, returned, first, first_flip, side, distance, holds, depth if divisible else np.nan)
-
-
-@njit(cache=True, nogil=True)
-def _is_touched(bars: _Bars, zone: _Zone, price: float) -> bool:
-    """Whether a level that does not break is touched."""
-    before = abs(price - zone.price) <= zone.touch_width
-    for t in range(len(bars.high)):
-        contact = bars.high[t] >= zone.touch_low and bars.low[t] <= zone.touch_high
-        if contact and not before:
-            return True
+@njit(cache=True, nogil=True, inline="always")
+def _is_touched(high: FloatArray, low: FloatArray, first: int, past: int, zone: _Zone, before: bool) -> bool:
+    """Whether a level that does not break is touched; `before`: it is in contact with P."""
+    bar, is_touched = first, False
+    while bar < past and not is_touched:
+        contact = (high[Index(bar)] >= zone.touch_low) & (low[Index(bar)] <= zone.touch_high)
+        is_touched = contact & (not before)
         before = contact
-    return False
+        bar += 1
+    return is_touched
 
 
-@njit(cache=True, nogil=True)
-def _follow_resistance(bars: _Bars, zone: _Zone) -> _Broken:
-    """Follow a resistance that breaks."""
-    n, t = len(bars.close), 0
-    while bars.close[t] <= zone.break_high:
-        t += 1
-    flip_bar = n
-    for later in range(t + 1, n):
-        if bars.close[later] < zone.break_low:
-            return _Broken(t, flip_bar, 1)
-        if flip_bar == n and bars.low[later] <= zone.touch_high and bars.close[later] > zone.price:
-            flip_bar = later
-    return _Broken(t, flip_bar, 0)
-
-
-@njit(cache=True, nogil=True)
-def _follow_support(bars: _Bars, zone: _Zone) -> _Broken:
-    """Follow a support that breaks."""
-    n, t = len(bars.close), 0
-    while bars.close[t] >= zone.break_low:
-        t += 1
-    flip_bar = n
-    for later in range(t + 1, n):
-        if bars.close[later] > zone.break_high:
-            return _Broken(t, flip_bar, 1)
-        if flip_bar == n and bars.high[later] >= zone.touch_low and bars.close[later] < zone.price:
-            flip_bar = later
-    return _Broken(t, flip_bar, 0)
-
-
-@njit(cache=True, nogil=True)
-def _write(labels: LevelBreaks, i: int, outcome: _Outcome, touches: int, next_touch: int) -> None:
-    """Write labels 16–21, 24 and 35 of a complete window."""
-    breaks, flips = outcome.breaks, outcome.flips
-    labels.breakout_occurred[i], labels.flip_occurred[i] = breaks > 0, flips > 0
-    labels.breakout_side[i], labels.breakout_distance[i] = outcome.side, outcome.distance
-    labels.flip_count[i], labels.false_breakout[i] = flips, outcome.returned
-    labels.level_holds[i], labels.max_penetration_depth[i] = outcome.holds, outcome.depth
-    labels.event_count[i] = touches + breaks + flips
-    labels.next_event_type[i] = NO_EVENT
-    time = outcome.bar + 1
-    if breaks > 0:
-        labels.breakout_time[i] = time
-    if flips > 0:
-        labels.flip_time[i] = outcome.flip_bar + 1
-    if breaks > 0 and (next_touch == NULL_INT or time <= next_touch):
-        labels.next_event_type[i], labels.time_to_next_event[i] = BREAK, time
-    elif next_touch != NULL_INT:
-        labels.next_event_type[i], labels.time_to_next_event[i] = TOUCH, next_touch
+@njit(cache=True, nogil=True, inline="always")
+def _followed(
+    high: FloatArray, low: FloatArray, close: FloatArray, first: int, past: int, zone: _Zone, is_support: bool
+) -> _Broken:
+    """Follow a level that breaks."""
+    bar, flip_bar = first, past
+    if is_support:
+        while close[Index(bar)] >= zone.break_low:
+            bar += 1
+        later = bar + 1
+        while later < past and close[Index(later)] <= zone.break_high:
+            if (flip_bar == past) & (high[Index(later)] >= zone.touch_low) & (close[Index(later)] < zone.price):
+                flip_bar = later
+            later += 1
+    else:
+        while close[Index(bar)] <= zone.break_high:
+            bar += 1
+        later = bar + 1
+        while later < past and close[Index(later)] >= zone.break_low:
+            if (flip_bar == past) & (low[Index(later)] <= zone.touch_high) & (close[Index(later)] > zone.price):
+                flip_bar = later
+            later += 1
+    return _Broken(bar, flip_bar, int(later < past))
 
 
 @njit(cache=True, nogil=True)

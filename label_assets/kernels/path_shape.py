@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from label_assets.kernels.arrays import MINIMUM_DENOMINATOR, NULL_INT, Candles, FloatArray, IntArray, IntColumn
 from label_assets.kernels.checks import checked_candles, require_within
-from label_assets.kernels.windows import COMPLETE, Windows, checked_windows, path_start
+from label_assets.kernels.spans import Spans, checked_spans
+from label_assets.kernels.windows import COMPLETE, Windows, checked_windows
 
 
 class PathShape(NamedTuple):
@@ -63,7 +64,9 @@ every slice, so no single window can be vectorized; 32 of them can, and take hal
 """Where each field of the state begins: one array, for LLVM vectorizes no loop over so many that might overlap."""
 
 
-def path_shape(path: Candles, windows: Windows, end_extremum_cap: float = 10.0) -> PathShape:
+def path_shape(
+    path: Candles, windows: Windows, end_extremum_cap: float = 10.0, spans: Spans | None = None
+) -> PathShape:
     """Compute labels 27–34 over the path bars t = 1..n, both ends included, C_0 = P.
 
     NULL unless the window is complete. Also NULL: path_sharpe and path_skewness when σ(r) < 1e-12; path_skewness and
@@ -75,6 +78,7 @@ def path_shape(path: Candles, windows: Windows, end_extremum_cap: float = 10.0) 
         path: Path bars, in time order.
         windows: Windows made from that path.
         end_extremum_cap: Bound of end_extremum_gap.
+        spans: What `path_spans` made of both, where several families are computed; made here if not passed.
 
     Returns:
         One element a field for every window.
@@ -89,14 +93,14 @@ def path_shape(path: Candles, windows: Windows, end_extremum_cap: float = 10.0) 
     """
     require_within("end_extremum_cap", end_extremum_cap, 0.0)
     path, windows = checked_candles("path", path), checked_windows(windows)
-    start = path_start(path, windows)
-    labels: PathShape = _kernel(path, windows, start, float(end_extremum_cap))
+    spans = checked_spans(path, windows, spans)
+    labels: PathShape = _kernel(path, windows, spans, float(end_extremum_cap))
     return labels
 
 
 @njit(cache=True, nogil=True, error_model="numpy")
-def _kernel(path: Candles, windows: Windows, start: IntArray, cap: float) -> PathShape:
-    labels, rows = _null_labels(len(start)), _complete_by_length(windows.window_status, windows.path_bars)
+def _kernel(path: Candles, windows: Windows, spans: Spans, cap: float) -> PathShape:
+    labels, rows = _null_labels(len(spans.start)), _complete_by_length(windows.window_status, windows.path_bars)
     room = (windows.path_bars[rows[-1]] + 1 if len(rows) > 0 else 0) * _LANES
     closes, relative = np.ones(room), np.ones(room)  # C_t and C_t/P, t = 0..n, of one lane after the other
     state = np.ones(_FIELDS)
@@ -106,11 +110,11 @@ def _kernel(path: Candles, windows: Windows, start: IntArray, cap: float) -> Pat
         while end < min(begin + _LANES, len(rows)) and windows.path_bars[rows[end]] == n:
             row, lane = rows[end], end - begin
             state[_ENTRY + lane] = windows.entry_price[row]
-            _spread(path.close[start[row] : start[row] + n], closes[_LANES + lane :])
+            _spread(path.close[spans.start[row] : spans.start[row] + n], closes[_LANES + lane :])
             end += 1
         _walk(closes, relative, state, n)
         _regress(relative, state, n)
-        _write(labels, rows[begin:end], state, path, windows, start, cap)
+        _write(labels, rows[begin:end], state, windows, spans, cap)
         begin = end
     return labels
 
@@ -206,30 +210,20 @@ def _squared_times(n: int) -> float:
     return n * (n + 1.0) * (n + 2.0) / 12.0
 
 
-@njit(cache=True, nogil=True)
-def _extremes(high: FloatArray, low: FloatArray) -> tuple[float, float]:
-    highest, lowest = high[0], low[0]
-    for t in range(1, len(high)):
-        highest = high[t] if high[t] > highest else highest
-        lowest = low[t] if low[t] < lowest else lowest
-    return highest, lowest
-
-
 @njit(cache=True, nogil=True, error_model="numpy")
 def _write(
     labels: PathShape,
     rows: IntArray,
     state: FloatArray,
-    path: Candles,
     windows: Windows,
-    start: IntArray,
+    spans: Spans,
     cap: float,
 ) -> None:
     """Write the labels of the windows of a block. A call a window would take as long as all of its labels."""
     n = windows.path_bars[rows[0]]
     spread = _squared_times(n)
     for lane in range(len(rows)):
-        i, bars = rows[lane], slice(start[rows[lane]], start[rows[lane]] + n)
+        i = rows[lane]
         entry, end, length = windows.entry_price[i], windows.exit_price[i], state[_LENGTH + lane]
         moved = abs(end - entry)
         sigma = math.sqrt(state[_SECOND + lane] / n)
@@ -245,7 +239,7 @@ def _write(
         if state[_TROUGH + lane] / entry >= MINIMUM_DENOMINATOR:
             labels.runup_height[i] = state[_UP + lane] - 1.0
         if moved / entry >= MINIMUM_DENOMINATOR:
-            highest, lowest = _extremes(path.high[bars], path.low[bars])
-            labels.end_extremum_gap[i] = min(cap, abs(end - (highest if end > entry else lowest)) / moved)
+            extreme = spans.highest[i] if end > entry else spans.lowest[i]
+            labels.end_extremum_gap[i] = min(cap, abs(end - extreme) / moved)
         if length / entry >= MINIMUM_DENOMINATOR:
             labels.path_efficiency[i] = moved / length

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from label_assets.kernels.arrays import NULL_INT, FloatArray, IntColumn
 from label_assets.kernels.checks import require_within
@@ -114,9 +115,11 @@ def _decile(value: FloatArray, horizon: int, sample: int, minimum: int, first: i
 
     NaN is no value; what stands before `first` is only counted.
 
-    Comparing with all of them is one vectorised sweep (155 ns for 1000, 30 ns for 156); a sorted window took
-    384 and 177 ns.
+    Comparing with all of them is one vectorized sweep: a sorted window took more than twice as long. It sweeps keys of
+    16 bits, of which a vector holds four times as many as of values; an equal key among them tells nothing, and then
+    the values are compared.
     """
+    keys, are_countable = _keys(value), sample < 2**15
     decile = np.full(len(value), NULL_INT, np.int32)
     size = 0
     for i in range(horizon, len(value)):
@@ -127,10 +130,49 @@ def _decile(value: FloatArray, horizon: int, sample: int, minimum: int, first: i
         own = value[i]
         if i < first or size < minimum or math.isnan(own):
             continue
-        others = value[max(0, begin) : i - horizon + 1]
-        less, equal = 0, 0
-        for k in range(len(others)):
-            less += others[k] < own
-            equal += others[k] == own
+        less, equal = 0, 1
+        if are_countable:
+            less, equal = _counts_of_keys(keys[max(0, begin) : i - horizon + 1], keys[i])
+        if equal > 0:
+            less, equal = _counts(value[max(0, begin) : i - horizon + 1], own)
         decile[i] = min(10, 1 + (5 * (2 * less + equal)) // size)
     return decile
+
+
+@njit(cache=True, nogil=True, error_model="numpy")
+def _keys(value: FloatArray) -> NDArray[np.int16]:
+    """Keys in the order of the values; different values may share one, near to each other or far out. NaN has the last.
+
+    The unit is 1/8192 of the mean magnitude: of a thousand normal values one in some twenty finds its key again.
+    """
+    total, count = 0.0, 0
+    for i in range(len(value)):
+        if not math.isnan(value[i]):
+            total, count = total + abs(value[i]), count + 1
+    scale = 8192.0 * count / total
+    keys = np.zeros(len(value), np.int16)
+    if not 0.0 < scale < np.inf:
+        return keys
+    for i in range(len(value)):
+        scaled = min(max(value[i] * scale, -32_767.0), 32_766.0)
+        keys[i] = 32_767 if math.isnan(value[i]) else math.floor(scaled)
+    return keys
+
+
+@njit(cache=True, nogil=True)
+def _counts_of_keys(others: NDArray[np.int16], own: int) -> tuple[int, int]:
+    """How many are less, and how many equal; at most 32,767, so that sums of 16 bits hold them."""
+    less, equal = np.int16(0), np.int16(0)
+    for k in range(len(others)):
+        less = np.int16(less + (others[k] < own))
+        equal = np.int16(equal + (others[k] == own))
+    return int(less), int(equal)
+
+
+@njit(cache=True, nogil=True)
+def _counts(others: FloatArray, own: float) -> tuple[int, int]:
+    less, equal = 0, 0
+    for k in range(len(others)):
+        less += others[k] < own
+        equal += others[k] == own
+    return less, equal

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from label_assets.kernels.arrays import MINIMUM_DENOMINATOR, NULL_INT, Candles, FloatArray, IntArray, IntColumn
 from label_assets.kernels.checks import checked_array, checked_candles, require_within
 from label_assets.kernels.level_barriers import LevelBarriers
-from label_assets.kernels.windows import COMPLETE, GAP, Windows, checked_windows, path_start
+from label_assets.kernels.spans import Spans, start_of
+from label_assets.kernels.windows import COMPLETE, GAP, Windows, checked_windows
 
 
 class WeightParameters(NamedTuple):
@@ -51,7 +52,12 @@ class _Touches(NamedTuple):
 
 
 def sample_weights(
-    candles: Candles, path: Candles, windows: Windows, barriers: LevelBarriers, parameters: WeightParameters
+    candles: Candles,
+    path: Candles,
+    windows: Windows,
+    barriers: LevelBarriers,
+    parameters: WeightParameters,
+    spans: Spans | None = None,
 ) -> SampleWeights:
     """Compute the weights.
 
@@ -69,6 +75,7 @@ def sample_weights(
         windows: Windows made from both.
         barriers: Labels 11.a of those windows.
         parameters: Settings that the windows were made with.
+        spans: What `path_spans` made of both, where several families are computed; made here if not passed.
 
     Returns:
         n elements a field.
@@ -93,7 +100,7 @@ def sample_weights(
         checked_array("barriers.etb_lower", barriers.etb_lower, "float64", len(candles.ts)),
     )
     normal = WeightParameters(int(parameters.horizon), int(parameters.gap_limit_s))
-    alive = _alive(candles, path, windows, path_start(path, windows), touches, normal.horizon)
+    alive = _alive(candles, path, windows, start_of(path, windows, spans), touches, normal.horizon)
     weights: SampleWeights = _kernel(candles, windows, touches.end_ts, alive, normal)
     return weights
 

@@ -12,7 +12,8 @@ from numba import njit
 from label_assets.kernels.arrays import MINIMUM_DENOMINATOR, Candles, FloatArray, IntArray
 from label_assets.kernels.atr import true_range
 from label_assets.kernels.checks import checked_candles, require_within
-from label_assets.kernels.windows import COMPLETE, Windows, checked_windows, path_start
+from label_assets.kernels.spans import Spans, start_of
+from label_assets.kernels.windows import COMPLETE, Windows, checked_windows
 
 
 class Volatility(NamedTuple):
@@ -31,7 +32,9 @@ class Volatility(NamedTuple):
     max_bar_move: FloatArray
 
 
-def volatility(candles: Candles, path: Candles, windows: Windows, horizon: int) -> Volatility:
+def volatility(
+    candles: Candles, path: Candles, windows: Windows, horizon: int, spans: Spans | None = None
+) -> Volatility:
     """Compute labels 22, 23, 25, 26: candles i+1..i+H and path bars t = 1..n, both ends included, C_0 = P.
 
     NULL unless the window is complete; volatility_ratio and max_bar_move also while ATR is undefined;
@@ -43,6 +46,7 @@ def volatility(candles: Candles, path: Candles, windows: Windows, horizon: int) 
         path: Path bars, in time order.
         windows: Windows made from both.
         horizon: H of the windows [candles].
+        spans: What `path_spans` made of both, where several families are computed; made here if not passed.
 
     Returns:
         One element a field for every window.
@@ -60,7 +64,7 @@ def volatility(candles: Candles, path: Candles, windows: Windows, horizon: int) 
     windows = checked_windows(windows, len(candles.ts))
     if (windows.window_status[-horizon:] == COMPLETE).any():
         raise ValueError(f"horizon is {horizon}; it must be the horizon that the windows were made with")
-    start = path_start(path, windows)
+    start = start_of(path, windows, spans)
     relative_range = (candles.high - candles.low) / candles.close
     ahead = _Ahead(candles.close, relative_range, true_range(candles))
     labels: Volatility = _kernel(ahead, path.close, windows, start, int(horizon))

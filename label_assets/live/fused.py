@@ -25,6 +25,7 @@ from label_assets.kernels import (
     path_shape,
     returns,
     sample_weights,
+    spans,
     volatility,
     windows,
 )
@@ -192,16 +193,17 @@ def newest_columns(
     upper, lower, adjusted, baseline = level_barriers._place(made, entry.levels, considered, parameters.level_widths)
     touch = barriers._first_touch(path, made, start, upper, lower)
     adjusted_barriers = level_barriers._labels(touch, made.entry_price, upper, lower, adjusted, baseline)
-    touches = level_touches._kernel(path, made, start, entry.levels, considered)
+    around = spans._kernel(path, start, made.path_bars)
+    touches = level_touches._kernel(path, made, around, entry.levels, considered)
     return RowColumns(
         made,
         returned,
         barriers._kernel(path, made, start, parameters.width.atr_multiple, parameters.width.price_share),
         adjusted_barriers,
-        excursions._kernel(path.high, path.low, made, start, parameters.caps[0]),
+        excursions._kernel(path.high, path.low, made, around, parameters.caps[0]),
         _volatility(candles, path.close, made, start, parameters.weight.horizon),
-        path_shape._kernel(path, made, start, parameters.caps[1]),
+        path_shape._kernel(path, made, around, parameters.caps[1]),
         touches,
-        level_breaks._kernel(path, made, start, entry.levels, considered, touches),
+        level_breaks._kernel(path, made, around, entry.levels, considered, touches),
         _weights(candles, path, made, start, adjusted_barriers, parameters.weight),
     )
