@@ -1,5 +1,7 @@
 """Landing files from the synthetic market, Dagster runs over them, and all that the database holds afterwards."""
 
+import pickle
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -76,9 +78,19 @@ def write_rows(folder: Path, rows: Rows, name: str = f"{INSTRUMENT}_M15.parquet"
     return folder / name
 
 
+_jobs: OrderedDict[bytes, dg.JobDefinition] = OrderedDict()
+KEPT_JOBS = 8
+
+
 def job_of(settings: Settings) -> dg.JobDefinition:
-    """The whole graph, checks included; it opens nothing before a run."""
-    return build_defs(settings).resolve_implicit_global_asset_job_def()
+    """The whole graph, checks included; it opens nothing before a run. Those of the last settings are kept."""
+    key = pickle.dumps(settings)  # JSON hides secrets
+    if key not in _jobs:
+        _jobs[key] = build_defs(settings).resolve_implicit_global_asset_job_def()
+    _jobs.move_to_end(key)
+    while len(_jobs) > KEPT_JOBS:
+        _jobs.popitem(last=False)
+    return _jobs[key]
 
 
 def run_months(settings: Settings, *months: str) -> dg.ExecuteInProcessResult:

@@ -13,11 +13,11 @@ from label_assets.assets.partitions import RANGE_END_TAG, RANGE_START_TAG, parti
 from label_assets.catalog.families import LABELS
 from label_assets.catalog.index import TABLES
 from label_assets.catalog.tables import CANDLE_REVISIONS
-from label_assets.definitions import build_defs
 from label_assets.market.calendar import SessionCalendar
 from label_assets.settings import Settings
 from label_assets.sources.synthetic import SyntheticMarket
 from label_assets.warehouse.client import Warehouse
+from label_assets_tests.assets.landing import job_of
 
 FAR_FUTURE = 2_145_916_800
 
@@ -41,7 +41,7 @@ def materialize(
         instance: Where events go; nowhere where it is None.
         checks: Run the checks, too, a third of the time of a run; they write nothing.
     """
-    job = build_defs(settings).resolve_implicit_global_asset_job_def()
+    job = job_of(settings)
     keys = [dg.AssetKey(name) for name in selection] if selection else sorted(job.asset_layer.executable_asset_keys)
     if not checks:
         job = job.get_subset(asset_selection=set(keys), asset_check_selection=set())
