@@ -99,7 +99,7 @@ RUN_S = Constant(
     "docs/performance.md: 29 runs, two at a time, 105,504 rows, 361 s; less what the rows cost. An upper bound: the "
     "first tick of the daemon is in it, and a run's process took 7 s of CPU more then (docs/performance_log.md)",
 )
-TICK_S = Constant(30, "s", "Dagster 1.13: the daemon looks at backfills so often, docs/operations.md")
+TICK_S = Constant(5, "s", "label_assets.instance: the daemon looks at backfills so often")
 DEQUEUE_S = Constant(1, "s", "dagster.yaml, dequeue_interval_seconds")
 BASE_MB = Constant(400, "MB", "part `history`, size tiny: peak of the process with 3 months of one instrument")
 ROW_MB = Constant((764 - 400) / 81_028, "MB a label row", "docs/performance.md: 764 MB with ten years; linear between")
