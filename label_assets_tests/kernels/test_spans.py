@@ -55,4 +55,4 @@ def test_spans_of_other_windows_are_refused():
     with pytest.raises(ValueError, match=r"spans\.start"):
         checked_spans(path, near, spans._replace(start=spans.start[:5]))
     with pytest.raises(ValueError, match=r"spans\.lowest"):
-        checked_spans(path, near, spans._replace(lowest=spans.lowest.astype(np.float32)))
+        checked_spans(path, far, spans._replace(lowest=spans.lowest.astype(np.float32)))
