@@ -102,7 +102,7 @@ RUN_S = Constant(
 TICK_S = Constant(5, "s", "label_assets.instance: the daemon looks at backfills so often")
 DEQUEUE_S = Constant(1, "s", "dagster.yaml, dequeue_interval_seconds")
 BASE_MB = Constant(400, "MB", "part `history`, size tiny: peak of the process with 3 months of one instrument")
-ROW_MB = Constant((764 - 400) / 81_028, "MB a label row", "764 MB with ten years in a process that had made other runs; linear between")
+ROW_MB = Constant((764 - 400) / 81_028, "MB a label row", "ten years in a process that had made other runs: 764 MB")
 
 # Limits that are not ours, as their makers name them.
 PARTS_DELAY, PARTS_REFUSE = 1_000, 3_000
