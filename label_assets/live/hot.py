@@ -86,9 +86,16 @@ class HotPath:
 
     def take(self, entries: Sequence[Entry]) -> Taken:
         """Apply entries of instruments that are hot, in the order of each stream."""
-        taken = Taken()
         if not entries:
-            return taken
+            return Taken()
+        self._shared.idle.clear()
+        try:
+            return self._take(entries)
+        finally:
+            self._shared.idle.set()
+
+    def _take(self, entries: Sequence[Entry]) -> Taken:
+        taken = Taken()
         intake = take_in(entries, self._shared.settings, self._shared.calendar, int(time.time()))
         taken.rejections = intake.rejections
         for rule, count in intake.dropped.items():

@@ -3,6 +3,7 @@
 Belongs here: what is made once and handed to all. Does not belong here: connections of one part (`live.storing`).
 """
 
+import threading
 from typing import NamedTuple
 
 from label_assets.cache.hot import HotCache
@@ -20,6 +21,7 @@ class Shared(NamedTuple):
         cache: The hot cache; None for none.
         label_version: Version to write into rows of `labels`.
         metrics: Where to count.
+        idle: Set while the hot path has no entries: what can wait lets those that come pass.
     """
 
     settings: Settings
@@ -27,3 +29,4 @@ class Shared(NamedTuple):
     cache: HotCache | None
     label_version: str
     metrics: LiveMetrics
+    idle: threading.Event

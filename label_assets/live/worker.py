@@ -77,7 +77,10 @@ class Worker:
         self._queue = open_queue(self.settings)
         cache = open_cache(self.settings)
         label_version = code_versions(self.settings)["labels"]
-        shared = Shared(self.settings, SessionCalendar(self.settings.session_open), cache, label_version, self.metrics)
+        idle = threading.Event()
+        idle.set()
+        calendar = SessionCalendar(self.settings.session_open)
+        shared = Shared(self.settings, calendar, cache, label_version, self.metrics, idle)
         hot = HotPath(shared)
         store = Store(shared, self._acknowledge, lambda: self._ownership.is_sure)
         store.start()

@@ -1,6 +1,7 @@
 """The live engine on real servers: what it writes is what a run computes, and a run after it writes nothing."""
 
 import itertools
+import threading
 import time
 from collections.abc import Callable
 from typing import Any
@@ -187,6 +188,29 @@ def test_an_instrument_that_is_claimed_again_while_it_is_read_is_served(
     assert len(asked) >= 2
 
 
+def test_what_can_wait_lets_candles_pass(
+    live_settings: Callable[..., Settings], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The store goes on once the hot path has no entries, and after a moment in any case."""
+    settings = live_settings()
+    calendar = SessionCalendar(settings.session_open)
+    shared = Shared(settings, calendar, None, "1-abc", LiveMetrics(), threading.Event())
+    store = Store(shared, lambda _, __: None, lambda: True)
+    store._let_candles_pass()  # the hot path is at work, and stays so
+    monkeypatch.setattr(storing, "LONGEST_WAIT_S", 60)
+    waiting = threading.Thread(target=store._let_candles_pass)
+    waiting.start()
+    assert waiting.is_alive()
+    shared.idle.set()
+    waiting.join(timeout=60)
+    assert not waiting.is_alive()
+    seen: list[bool] = []
+    hot = HotPath(shared)
+    monkeypatch.setattr(hot, "_take", lambda _: seen.append(shared.idle.is_set()))
+    hot.take([Entry("EURUSD", "1-0", {})])
+    assert (seen, shared.idle.is_set()) == ([False], True)
+
+
 def test_a_look_between_two_batches_takes_nothing_back(live_settings: Callable[..., Settings]) -> None:
     """ClickHouse gets a batch after the cache got rows of the next one, and is read in between."""
     settings = live_settings(granularities=["H1"])
@@ -197,7 +221,7 @@ def test_a_look_between_two_batches_takes_nothing_back(live_settings: Callable[.
     warehouse, cache = Warehouse(settings), open_cache(settings)
     assert cache is not None
     calendar = SessionCalendar(settings.session_open)
-    shared = Shared(settings, calendar, cache, code_versions(settings)["labels"], LiveMetrics())
+    shared = Shared(settings, calendar, cache, code_versions(settings)["labels"], LiveMetrics(), threading.Event())
     hot, store = HotPath(shared), Store(shared, lambda _, __: None, lambda: True)
     hot.instruments["EURUSD"] = HotInstrument.of(warm_tail(warehouse, settings, calendar, "EURUSD"))
     sync(cache, warehouse)
