@@ -110,7 +110,7 @@ class RowMaker:
     """Makes the newest rows of one instrument and granularity, of every horizon. For one thread."""
 
     def __init__(self, tail: TailView, granularity_name: str) -> None:
-        """Read the settings, and take in the event counts of all that the tail holds."""
+        """Read the settings, and take in what all that the tail holds adds to reference samples."""
         settings = tail.settings
         self._granularity = granularity_name
         self._level_parameters = level_parameters(settings.labels, granularity_name)
