@@ -2,7 +2,3 @@
 
 NULL in arrays: a float is NaN, an integer is `NULL_INT`. Times are epoch seconds (int64), UTC.
 """
-
-from label_assets.kernels.caching import see_imports
-
-see_imports()

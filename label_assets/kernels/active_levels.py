@@ -7,10 +7,10 @@ the families' business.
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from label_assets.kernels.arrays import NULL_INT, Candles, FloatArray, IntArray, IntColumn
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import checked_array, checked_candles, require_within
 from label_assets.kernels.levels import NO_ROLE, RESISTANCE, SUPPORT, LevelIntervals, Levels
 from label_assets.kernels.windows import Windows, checked_windows

@@ -4,9 +4,9 @@ Belongs here: the volatility unit that widths, distances and labels are measured
 """
 
 import numpy as np
-from numba import njit
 
 from label_assets.kernels.arrays import Candles, FloatArray
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import checked_candles, require_within
 
 ATR_FLOOR = 1e-9

@@ -8,9 +8,9 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from label_assets.kernels.arrays import NULL_INT, Candles, FloatArray, Index, IntArray, IntColumn
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import checked_candles, require_within
 from label_assets.kernels.scans import bars_before_reaching
 from label_assets.kernels.spans import Spans, start_of

@@ -5,7 +5,7 @@ edited one of another file is inlined (numba's documentation, "Limitations" of c
 anew when a file of ours that its own imports, directly or not, has changed.
 
 Belongs here: what decides whether a compiled function is still good. Does not belong here: where it is kept, which is
-up to numba and its settings.
+up to numba and its settings. Kernels take `njit` from here, so that whoever imports none of them does not import numba.
 """
 
 import ast
@@ -14,7 +14,10 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from numba import njit
 from numba.core import caching
+
+__all__ = ["digest", "njit"]
 
 _KERNELS = "label_assets.kernels"
 _FOLDER = Path(__file__).parent
@@ -46,9 +49,7 @@ class UserWide(_SeesImports, caching.UserWideCacheLocator):
     """In the user's cache folder, where the source's may not be written to."""
 
 
-def see_imports() -> None:
-    """Let numba ask these first; called once, before any kernel is imported."""
-    caching.CacheImpl._locator_classes[:0] = [UserProvided, InTree, UserWide]
+caching.CacheImpl._locator_classes[:0] = [UserProvided, InTree, UserWide]  # which numba asks first from now on
 
 
 @cache

@@ -9,10 +9,10 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from label_assets.kernels.arrays import Candles, FloatArray, IntArray
+from label_assets.kernels.caching import njit
 
 _CANDLE_DTYPES = {
     "ts": "int64",

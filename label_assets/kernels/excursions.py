@@ -6,9 +6,9 @@ Belongs here: the extremes of the path and when they came. Does not belong here:
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from label_assets.kernels.arrays import MINIMUM_DENOMINATOR, NULL_INT, Candles, FloatArray, IntColumn
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import checked_candles, require_within
 from label_assets.kernels.scans import bars_before_reaching
 from label_assets.kernels.spans import Spans, checked_spans

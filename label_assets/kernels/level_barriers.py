@@ -6,11 +6,11 @@ Belongs here: where levels put the barriers. Does not belong here: the first tou
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from label_assets.kernels.active_levels import ConsideredLevels, checked_considered, checked_levels
 from label_assets.kernels.arrays import NULL_INT, Candles, FloatArray, IntArray, IntColumn
 from label_assets.kernels.barriers import _first_touch, _FirstTouch
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import checked_candles, require_within
 from label_assets.kernels.levels import Levels
 from label_assets.kernels.spans import Spans, start_of

@@ -8,11 +8,11 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from label_assets.kernels.active_levels import ConsideredLevels, checked_considered, checked_levels
 from label_assets.kernels.arrays import MINIMUM_DENOMINATOR, NULL_INT, Candles, FloatArray, Index, IntArray, IntColumn
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import checked_array, checked_candles, require_within
 from label_assets.kernels.level_touches import LevelTouches
 from label_assets.kernels.levels import NO_ROLE, RESISTANCE, SUPPORT, Levels

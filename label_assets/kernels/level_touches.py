@@ -6,11 +6,11 @@ Belongs here: contacts and touches until a level breaks. Does not belong here: b
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from label_assets.kernels.active_levels import ConsideredLevels, checked_considered, checked_levels
 from label_assets.kernels.arrays import NULL_INT, Candles, FloatArray, Index, IntColumn
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import checked_candles
 from label_assets.kernels.levels import Levels
 from label_assets.kernels.scans import WORD, Mask, count_bits, lowest_bit

@@ -8,10 +8,10 @@ import math
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from label_assets.kernels.arrays import NULL_INT, Candles, FloatArray, IntArray, IntColumn
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import (
     checked_array,
     checked_candles,

@@ -7,10 +7,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from label_assets.kernels.arrays import NULL_INT, FloatArray, IntColumn
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import require_within
 from label_assets.kernels.windows import COMPLETE, Windows, checked_windows
 

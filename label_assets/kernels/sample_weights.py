@@ -7,10 +7,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from label_assets.kernels.arrays import MINIMUM_DENOMINATOR, NULL_INT, Candles, FloatArray, IntArray, IntColumn
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import checked_array, checked_candles, require_within
 from label_assets.kernels.level_barriers import LevelBarriers
 from label_assets.kernels.spans import Spans, start_of

@@ -7,9 +7,9 @@ Belongs here: what compiled functions of several files call. Does not belong her
 """
 
 import numpy as np
-from numba import njit
 
 from label_assets.kernels.arrays import FloatArray, Index
+from label_assets.kernels.caching import njit
 
 WORD = 32
 """Bars of a scan. A loop over so many with two comparisons each is too long for LLVM to unroll it before it thinks of

@@ -6,9 +6,9 @@ Belongs here: what is read of a window without asking when it came. Does not bel
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from label_assets.kernels.arrays import Candles, FloatArray, Index, IntArray, IntColumn
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import checked_array
 from label_assets.kernels.windows import Windows, path_start
 

@@ -7,10 +7,10 @@ import math
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 
 from label_assets.kernels.arrays import MINIMUM_DENOMINATOR, Candles, FloatArray, IntArray
 from label_assets.kernels.atr import true_range
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import checked_candles, require_within
 from label_assets.kernels.spans import Spans, start_of
 from label_assets.kernels.windows import COMPLETE, Windows, checked_windows

@@ -7,11 +7,11 @@ inside a window, which is the families' business.
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
 from label_assets.kernels.arrays import NULL_INT, Candles, FloatArray, IntArray, IntColumn
 from label_assets.kernels.atr import average_true_range
+from label_assets.kernels.caching import njit
 from label_assets.kernels.checks import (
     checked_array,
     checked_candles,

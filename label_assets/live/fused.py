@@ -11,7 +11,6 @@ Belongs here: which kernel is given what. Does not belong here: formulas (`kerne
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
 
 from label_assets.kernels import (
     active_levels,
@@ -32,6 +31,7 @@ from label_assets.kernels import (
 from label_assets.kernels.active_levels import Consideration, ConsideredLevels
 from label_assets.kernels.arrays import NULL_INT, Candles, FloatArray
 from label_assets.kernels.barriers import Barriers, BarrierWidth
+from label_assets.kernels.caching import njit
 from label_assets.kernels.excursions import Excursions
 from label_assets.kernels.level_barriers import LevelBarriers, LevelBarrierWidths
 from label_assets.kernels.level_breaks import LevelBreaks
