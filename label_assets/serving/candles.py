@@ -1,6 +1,6 @@
 """Candles in memory that computations share, as long as nobody writes others.
 
-Reading the look-back of one row from ClickHouse takes thirty times as long as computing it, and most of that does not
+Reading the look-back of one row from ClickHouse takes ten times as long as computing it, and most of that does not
 depend on how much is read. So much is read at once, and what is kept is asked for its version, which is cheap, instead
 of being read again.
 
@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
@@ -111,8 +112,11 @@ class SharedCandles:
         with kept.lock:
             self._check(instrument_id, kept, anew=anew)
             candles = self._around(instrument_id, kept, name, time_range, (around.back, around.forward))
+            path_name = str(granularity(name).path)
             first_ts, last_ts = (int(candles.close_ts[0]), int(candles.close_ts[-1])) if len(candles.ts) else (0, 0)
-            bars = kept.held[str(granularity(name).path)].candles
+            # What is held of the candles may reach further than what was asked for with their path.
+            self._hold(instrument_id, kept, (path_name,), first_ts, last_ts)
+            bars = kept.held[path_name].candles
             path = _copied(bars, *np.searchsorted(bars.ts, (first_ts, last_ts)))
             version = kept.version
         self._forget_oldest(instrument_id)
@@ -149,7 +153,7 @@ class SharedCandles:
         low = max(0, start_ts - int(back * length_s) - 4 * DAY_S)
         high = min(_END_TS, end_ts + int(forward * length_s) + 4 * DAY_S)
         while True:
-            self._hold(instrument_id, kept, name, low, high)
+            self._hold(instrument_id, kept, (name, str(granularity(name).path)), low, high)
             held = kept.held[name]
             first = int(np.searchsorted(held.candles.ts, start_ts)) - back
             end = int(np.searchsorted(held.candles.ts, end_ts)) + forward
@@ -160,10 +164,10 @@ class SharedCandles:
             # There are holes, or the history begins or ends here: all that there is.
             low, high = low if is_enough_before else 0, high if is_enough_after else _END_TS
 
-    def _hold(self, instrument_id: str, kept: _Instrument, name: str, low: int, high: int) -> None:
-        """Hold a range of time of a granularity and of its path."""
+    def _hold(self, instrument_id: str, kept: _Instrument, names: Sequence[str], low: int, high: int) -> None:
+        """Hold a range of time of some granularities."""
         wanted = []
-        for each in (name, str(granularity(name).path)):
+        for each in names:
             step = STEP_CANDLES * granularity(each).seconds
             bounds = (low // step * step, min(_END_TS, -(-high // step) * step))
             held = kept.held.get(each)

@@ -8,6 +8,7 @@ import pytest
 
 from label_assets.catalog.tables import CANDLES
 from label_assets.compute.inputs import MarketReader, MarketSlice
+from label_assets.kernels.arrays import Candles
 from label_assets.serving import candles as module
 from label_assets.serving.candles import SharedCandles
 from label_assets.serving.store import Store
@@ -68,6 +69,31 @@ def test_slices_are_those_of_a_run_in_any_order(
     warehouse.close()
     assert any(len(wanted) > 1 for wanted in reads)
     assert len(reads) < 40, "most slices are cut from what is held"
+
+
+def test_the_path_reaches_as_far_as_the_candles(
+    make_settings: Callable[..., Settings], short: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """H1 that is held as the path of H4 reaches across weeks without candles, further than was asked for of M15."""
+    settings = make_settings(
+        instruments=["EURUSD"],
+        granularities=["H1", "H4"],
+        first_month="2024-01",
+        labels=short.labels,
+        horizons=[HORIZON],
+    )
+    monkeypatch.setattr(module, "STEP_CANDLES", 32)
+    base = base_candles(settings, "EURUSD", FIRST, END)
+    kept = (base.ts < at("2024-02-05")) | (base.ts >= at("2024-02-27"))
+    warehouse, store = Warehouse(settings), Store(settings)
+    store_candles(warehouse, settings, "EURUSD", Candles._make(column[kept] for column in base))
+    shared = SharedCandles(settings, store)
+    for name, day in (("H4", "2024-03-08"), ("H4", "2024-02-02"), ("H1", "2024-02-27"), ("H1", "2024-02-02")):
+        asked = (at(day), at(day) + 86_400)
+        found = shared.slice("EURUSD", name, asked, HORIZON).market
+        same(found, MarketReader(warehouse, settings).slice("EURUSD", name, *asked))
+    store.close()
+    warehouse.close()
 
 
 def test_who_writes_is_noticed(
